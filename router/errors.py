@@ -1,0 +1,17 @@
+"""The three kinds of trouble, sorted by what the caller does next."""
+
+
+class Refused(Exception):
+    """A rule said no: a 4xx for the caller, no stack trace. `code` is stable, the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unavailable(Exception):
+    """What we need is down or too slow: try again later."""
+
+
+class Broken(Exception):
+    """Our bug or bad data: stop and alert."""

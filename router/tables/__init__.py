@@ -1,0 +1,1 @@
+"""SQLModel classes of both databases; imported by router alone."""

@@ -1,0 +1,1 @@
+"""Tables of every ops database, one a file."""
