@@ -1,0 +1,1 @@
+"""The orchestrator: WhatsApp in, the flows of `flows/` stepped, router and payments called in-process."""

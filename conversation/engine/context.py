@@ -1,0 +1,19 @@
+"""What a flow may read, loaded by the host before every step. Read-only in flows."""
+
+from dataclasses import dataclass
+
+from conversation.engine.lexicon import Lexicon
+from conversation.engine.values import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Plain JSON values, as the services catalogue's `context` types describe them.
+
+    order.id is always set (reserved before the order's row exists); order.number may be "" until then.
+    """
+
+    vendor: Record
+    customer: Record
+    order: Record
+    lexicon: Lexicon

@@ -1,0 +1,147 @@
+"""What a step asks the outside to do, in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from conversation.engine.values import JSON, Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """One reply button. `id` is at most 200 characters and names flow, state, turn and choice."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a list."""
+
+    id: str
+    title: str
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Menu:
+    """A WhatsApp list: `button` opens it."""
+
+    button: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One WhatsApp message within its limits: text, text with buttons, or text with a list."""
+
+    text: str
+    buttons: tuple[Button, ...] = ()
+    menu: Menu | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """Shape: {"text", "buttons": [{"id", "title"}], "list": {"button", "rows": [{"id", "title", "about"?}]}}."""
+        shape: dict[str, JSON] = {"text": self.text}
+        if self.buttons:
+            shape["buttons"] = [{"id": button.id, "title": button.title} for button in self.buttons]
+        if self.menu is not None:
+            rows = [{"id": row.id, "title": row.title} | ({"about": row.about} if row.about else {}) for row in self.menu.rows]
+            shape["list"] = {"button": self.menu.button, "rows": rows}
+        return shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """The customer's own PAY: which message it was, and what the question it answered was showing.
+
+    Units: amount in whole shillings; phone as it stands in the context's customer.phone.
+    """
+
+    word: str
+    message_id: str
+    order_id: str
+    amount: int
+    phone: str
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON, for the snapshot of a turn that is not finished."""
+        return {
+            "word": self.word,
+            "message_id": self.message_id,
+            "order_id": self.order_id,
+            "amount": self.amount,
+            "phone": self.phone,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    """Send one message. `place` names the text in the flows, e.g. "shop.pay.ask" or "shop.greet.say"."""
+
+    place: str
+    message: Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """Run one service call now and step again with Returned. Always the last effect of its step.
+
+    `consent` is set only for a call that moves money.
+    """
+
+    name: str
+    args: Record
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetTimer:
+    """Fire TimerFired(name, turn) at `due_at`. `turn` equals Step.snapshot.waiting_turn and is the fence.
+
+    A second SetTimer of the same name and turn has the same due time: keeping either is right.
+    """
+
+    name: str
+    due_at: datetime
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandOff:
+    """Put the conversation into a queue of people, with a note for whoever takes it."""
+
+    queue: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The run of a flow is over with this result (the funnel's end)."""
+
+    flow: str
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchLanguage:
+    """Remember the customer's language ("en", "sw")."""
+
+    language: str
+
+
+Effect: TypeAlias = Send | Call | SetTimer | HandOff | Ended | SwitchLanguage
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceEntry:
+    """One thing the engine did or decided: `what` (entered, matched, left…), `place`, and short details."""
+
+    what: str
+    place: str = ""
+    detail: Mapping[str, JSON] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON, one object an entry."""
+        return {"what": self.what, "place": self.place, **self.detail}

@@ -1,0 +1,69 @@
+"""What can start or continue a turn. Every event carries its own time, so that a log of events replays bit for bit."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from conversation.engine.values import JSON, Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """The customer wrote `text`. `id` names the inbox entry that holds it."""
+
+    id: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tapped:
+    """The customer tapped a button or a list row of ours. `choice_id` is what we sent, whenever that was."""
+
+    id: str
+    at: datetime
+    choice_id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The customer sent something without words: `what` is image, audio, location, sticker… It matches no words."""
+
+    id: str
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """A service's event, such as payments.result. `key` says which of them: a wait names the one it waits for."""
+
+    id: str
+    at: datetime
+    name: str
+    key: str
+    outcome: str
+    carries: Record = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerFired:
+    """A timer came due. `turn` is the fence: the number that the SetTimer effect carried."""
+
+    at: datetime
+    name: str
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Returned:
+    """The answer to the Call effect that ended the step before this one. It continues the same turn."""
+
+    at: datetime
+    outcome: str
+    value: JSON = None
+
+
+FromCustomer: TypeAlias = Said | Tapped | Shared
+Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned

@@ -1,0 +1,7 @@
+"""The plain values that slots, contexts, events and snapshots are made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+Record: TypeAlias = Mapping[str, JSON]
