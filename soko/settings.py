@@ -1,0 +1,183 @@
+"""What can be set, from the environment or `.env`: development works with nothing set, production refuses to guess."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+
+from router.errors import Refused
+from router.secret_refs import open_secret
+from soko.errors import NotReady
+
+PREFIX: Final = "SOKO_"
+SECRET_KINDS: Final = ("plain:", "env:", "file:", "vault:")
+SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token")
+REAL_GRAPH_URL: Final = "https://graph.facebook.com"
+REAL_DARAJA_URL: Final = "https://api.safaricom.co.ke"
+
+
+def to_reference(secret: str) -> str:
+    """Take a bare value as a `plain:` reference, which production refuses."""
+    return secret if not secret or secret.startswith(SECRET_KINDS) else f"plain:{secret}"
+
+
+SecretReference = Annotated[str, AfterValidator(to_reference)]
+
+
+def by_mode(*, development: str | int, production: str = "") -> Callable[[dict[str, Any]], str]:
+    """Make a default that depends on the mode; an int is that many ports above ours, on this machine."""
+
+    def choose(data: dict[str, Any]) -> str:
+        if data.get("env") == "production":
+            return production
+        return development if isinstance(development, str) else f"http://127.0.0.1:{data.get('port', 0) + development}"
+
+    return choose
+
+
+class Settings(BaseSettings):
+    """The settings of one installation. Read them with load_settings(), which also says what is wrong with them.
+
+    Shape:  every name is an environment variable with SOKO_ before it: home -> SOKO_HOME
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    env: Literal["development", "production"] = Field("development", description="development, or production: nothing is guessed")
+    home: Path = Field(Path(".soko"), description="where the embedded databases live")
+    port: int = Field(3030, ge=1, le=65533, description="the web port; development's simulators take the next two")
+    platform_url: str | None = Field(None, description="PostgreSQL of the control plane; embedded when not set")
+    ops_url: str | None = Field(None, description="PostgreSQL of shared operations; embedded when not set")
+    redis_url: str | None = Field(None, description="Redis or Valkey; embedded when not set")
+    graph_url: str = Field(
+        default_factory=by_mode(development=1, production=REAL_GRAPH_URL),
+        description="WhatsApp Cloud API; the simulator in development",
+    )
+    daraja_url: str = Field(
+        default_factory=by_mode(development=2, production=REAL_DARAJA_URL),
+        description="M-Pesa's Daraja; the simulator in development",
+    )
+    public_url: str = Field(default_factory=by_mode(development=0), description="where WhatsApp and M-Pesa reach us")
+    whatsapp_app_secret: SecretReference = Field(
+        default_factory=by_mode(development="plain:dev-app-secret"),
+        description="signs WhatsApp's webhooks: env:NAME or file:/path",
+    )
+    whatsapp_verify_token: SecretReference = Field(
+        default_factory=by_mode(development="plain:dev-verify-token"),
+        description="answers WhatsApp's challenge: env:NAME or file:/path",
+    )
+
+    @property
+    def is_development(self) -> bool:
+        """Tell whether plain secrets, simulators and embedded databases are fine."""
+        return self.env == "development"
+
+    def open_secret(self, reference: str) -> str:
+        """Open a secret at its use: what Databases takes as resolve_secret. Errors: Refused."""
+        return open_secret(reference, allow_plain=self.is_development)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One setting as an operator may see it."""
+
+    name: str
+    value: str
+    source: Literal["environment", ".env", "default"]
+    about: str
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings. Errors: NotReady with every problem, each with its setting's name and the fix."""
+    try:
+        settings = Settings(_env_file=env_file)
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+    else:
+        problems = list(find_problems(settings))
+        if not problems:
+            return settings
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    raise NotReady(f"The settings are not complete. Set these in the environment or in .env:\n{lines}")
+
+
+def find_problems(settings: Settings) -> Iterator[str]:
+    """Say what production lacks; development lacks nothing."""
+    if settings.is_development:
+        return
+    for name in SECRETS:
+        yield from _secret_problems(name, getattr(settings, name))
+    for name in ("graph_url", "daraja_url", "public_url"):
+        yield from _address_problems(name, getattr(settings, name))
+    for name in ("platform_url", "ops_url", "redis_url"):
+        if not getattr(settings, name):
+            kind = "redis:// or rediss://" if name == "redis_url" else "postgresql://"
+            yield f"{to_variable(name)} is missing: embedded servers are for development. Set it to a {kind} URL."
+
+
+def show_settings(settings: Settings, env_file: Path = Path(".env")) -> list[Shown]:
+    """List every setting with its effective value and where it comes from; secrets are masked."""
+    in_environment = EnvSettingsSource(Settings)()
+    in_file = DotEnvSettingsSource(Settings, env_file=env_file)()
+    return [
+        Shown(
+            name=to_variable(name),
+            value=_masked(name, getattr(settings, name)),
+            source="environment" if name in in_environment else ".env" if name in in_file else "default",
+            about=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def to_variable(name: str) -> str:
+    """Name the environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def _secret_problems(name: str, reference: str) -> Iterator[str]:
+    fix = f"Set it to env:NAME or file:/path, for example {to_variable(name)}=file:/run/secrets/{name}."
+    if not reference or reference == "plain:":
+        yield f"{to_variable(name)} is missing. {fix}"
+    elif reference.startswith("plain:"):
+        yield f"{to_variable(name)} is a plain secret, which production refuses. {fix}"
+    else:
+        try:
+            open_secret(reference, allow_plain=False)
+        except Refused as error:
+            yield f"{to_variable(name)}: {error}"
+
+
+def _address_problems(name: str, url: str) -> Iterator[str]:
+    variable = to_variable(name)
+    if not url:
+        yield f"{variable} is missing: WhatsApp and M-Pesa call back to it. Set it to the https:// address of this server."
+    elif _is_loopback(urlsplit(url).hostname or ""):
+        yield f"{variable} is {url}, an address of this machine, where simulators live. Set it to the real https:// address."
+    elif not url.startswith("https://"):
+        yield f"{variable} is {url}, which is not https://. Secrets and money travel there: use https://."
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("", "localhost") or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _masked(name: str, value: object) -> str:
+    """Hide plain secrets and the passwords inside URLs; references such as env:NAME tell nothing and stay."""
+    text = "" if value is None else str(value)
+    if name in SECRETS:
+        return "plain:****" if text.startswith("plain:") else text
+    text = re.sub(r"(://[^/@\s]*:)[^@\s]*(@)", r"\1****\2", text)
+    return re.sub(r"(password=)[^&\s]+", r"\1****", text, flags=re.IGNORECASE)
