@@ -58,7 +58,7 @@ def engines(settings: Settings, *, postgres_options: Sequence[str] = ()) -> Iter
         finally:
             with locked(home / "start.lock"):
                 fcntl.flock(users, fcntl.LOCK_UN)
-                if _take(users) and not (home / KEPT).exists():
+                if take(users) and not (home / KEPT).exists():
                     _stop(home)
 
 
@@ -77,7 +77,7 @@ def stop_kept(settings: Settings) -> bool:
     home = open_home(settings.home)
     with open_lock(home / "users.lock") as users, locked(home / "start.lock"):
         (home / KEPT).unlink(missing_ok=True)
-        if not _take(users):
+        if not take(users):
             return False
         _stop(home)
         return True
@@ -105,7 +105,7 @@ def locked(path: Path, *, seconds: float = 120) -> Iterator[None]:
     """Hold a file's lock: one process at a time starts or stops engines."""
     with open_lock(path) as file:
         end = time.monotonic() + seconds
-        while not _take(file):
+        while not take(file):
             if time.monotonic() > end:
                 raise NotReady(f"Another process has been starting or stopping the engines for {seconds:.0f} s; it holds {path}.")
             time.sleep(0.02)
@@ -118,7 +118,7 @@ def open_lock(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-def _take(file: IO[bytes]) -> bool:
+def take(file: IO[bytes]) -> bool:
     """Take the lock for ourselves unless somebody else holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
