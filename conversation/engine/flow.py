@@ -1,10 +1,368 @@
-"""The compiled shape of flows."""
+"""The compiled shape of flows. Everything is frozen, parsed and compiled at load; nothing is parsed per message."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import TypeAlias
+
+from conversation.engine.catalogue import Catalogue
+from conversation.engine.expressions import Expression, Template
+from conversation.engine.types import Type
+from conversation.engine.values import JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class At:
+    """Where something stands in the authors' files. Lines and columns count from 1; `width` is for the caret."""
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One text in every language it has. `place` names it, e.g. "shop.pay.ask"; `at` is where the base language stands."""
+
+    place: str
+    templates: Mapping[str, Template]
+    base: str
+    at: At
+
+    def in_language(self, language: str) -> Template:
+        """The text in this language, or in the base language when there is no translation."""
+        return self.templates.get(language) or self.templates[self.base]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A compiled expression and where it stands."""
+
+    expression: Expression
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """Where to go, if `condition` holds. The last branch of a `go` has none."""
+
+    condition: Condition | None
+    to: str
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One message of a `say`."""
+
+    condition: Condition | None
+    text: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSlots:
+    """`set:` — new values for slots, worked out one after the other."""
+
+    values: tuple[tuple[str, Condition], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeLanguage:
+    """`switch_language`: to `to`, or to the next of the app's languages when None."""
+
+    to: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """What happens on the way out of a wait or a call: set slots, speak, then go, visit a flow, or ask again.
+
+    `resume` asks the open question again and counts nothing. `visit` runs a flow, then asks again.
+    """
+
+    do: tuple[SetSlots | ChangeLanguage, ...]
+    say: tuple[Line, ...]
+    go: tuple[Branch, ...]
+    at: At
+    resume: bool = False
+    visit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallService:
+    """One use of a service. `otherwise` holds an edge for each outcome that does not continue."""
+
+    call: str
+    args: tuple[tuple[str, Condition], ...]
+    into: str | None
+    otherwise: Mapping[str, Edge]
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFlow:
+    """A subflow. `into` takes what it gives; `otherwise` holds an edge for results that do not continue."""
+
+    flow: str
+    args: tuple[tuple[str, Condition], ...]
+    into: str | None
+    otherwise: Mapping[str, Edge]
+    at: At
+
+
+Action: TypeAlias = SetSlots | ChangeLanguage | CallService | CallFlow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redirect:
+    """Leave at once when `condition` holds."""
+
+    condition: Condition
+    edge: Edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A button or a fixed list row. `id` is what replies call it."""
+
+    id: str
+    title: Text
+    about: Text | None
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class EachRow:
+    """Rows made of a list: `it` is the item in turn."""
+
+    items: Condition
+    id: Condition
+    title: Condition | Text
+    about: Condition | Text | None
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class More:
+    """A last row, shown if `condition` holds; the flow's own choice `id`. With `id` None the engine turns the page itself."""
+
+    condition: Condition | None
+    id: str | None
+    title: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A question. Buttons, or a list made of `fixed` rows or of `each`, or neither."""
+
+    text: Text
+    buttons: tuple[Choice, ...]
+    menu_button: Text | None
+    fixed: tuple[Choice, ...]
+    each: EachRow | None
+    more: More | None
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitFor:
+    """Wait for an outside event whose key equals `key`."""
+
+    event: str
+    key: Condition
+    outcomes: Mapping[str, Edge]
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToPeople:
+    """Hand the conversation to a queue of people."""
+
+    queue: str
+    note: Text
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A reply's value must pass `condition`; otherwise `otherwise` is said, the question stays, and a try is used."""
+
+    condition: Condition
+    otherwise: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """One way a message can be understood. Exactly one of choice, picked, consent, entity is set, or only words.
+
+    `name` is what traces and places call it; `into` takes the value of picked and entity.
+    """
+
+    name: str
+    edge: Edge
+    at: At
+    choice: str | None = None
+    picked: bool = False
+    consent: str | None = None
+    entity: str | None = None
+    words: frozenset[str] = frozenset()
+    into: str | None = None
+    check: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmatched:
+    """Nothing matched: `say` in place of the question, `tries` times; the next time `then`."""
+
+    say: tuple[Line, ...]
+    tries: int | None
+    then: str | None
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Words understood in every state of the flow."""
+
+    name: str
+    words: frozenset[str]
+    edge: Edge
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class After:
+    """A timer on a wait."""
+
+    name: str
+    seconds: int
+    edge: Edge
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visits:
+    """At most `most` entries in one run of the flow; the next goes to `then`."""
+
+    most: int
+    then: str
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A place in a flow. At most one of ask, wait, people; without a wait it has `go` or `end`."""
+
+    name: str
+    at: At
+    visits: Visits | None = None
+    redirects: tuple[Redirect, ...] = ()
+    do: tuple[Action, ...] = ()
+    say: tuple[Line, ...] = ()
+    ask: Ask | None = None
+    wait: WaitFor | None = None
+    people: ToPeople | None = None
+    replies: tuple[Reply, ...] = ()
+    unmatched: Unmatched | None = None
+    commands: tuple[Command, ...] = ()  # those of the flow, narrowed and overridden by the state
+    after: tuple[After, ...] = ()
+    go: tuple[Branch, ...] = ()
+    end: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A typed variable of a flow. Without a default it is unset until something sets it."""
+
+    name: str
+    type: Type
+    has_default: bool
+    default: JSON
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """One way a flow starts: words, an entity read from the message, an event, or anything at all."""
+
+    at: At
+    words: frozenset[str] = frozenset()
+    entity: str | None = None
+    into: str | None = None
+    event: str | None = None
+    anything: bool = False
+    go: str | None = None  # a state other than the first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiry:
+    """The customer has been silent for this long while a question is open."""
+
+    seconds: int
+    to: str
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reminder:
+    """Said after `seconds` of silence, at most `times` a question, between two minutes of the day, in these states."""
+
+    seconds: int
+    times: int
+    states: frozenset[str]
+    earliest: int  # minute of the day
+    latest: int
+    say: tuple[Line, ...]
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """A named piece of conversation. Its first state is where it starts."""
+
+    name: str
+    first: str
+    states: Mapping[str, State]
+    starts: tuple[Start, ...]
+    slots: Mapping[str, Slot]
+    takes: Mapping[str, Type]
+    gives: tuple[str, Type] | None
+    expiry: Expiry | None
+    reminder: Reminder | None
+    at: At
+    results: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Budgets of one turn."""
+
+    states: int = 50
+    messages: int = 4
+    cost: int = 5000
+    frames: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """All flows of a deployment at one moment, compiled. `hash` is the content's."""
+    """All flows of a deployment at one moment, compiled.
+
+    hash      12 hex digits of the SHA-256 of the normalised sources
+    language  the base language; `languages` holds all, the base first
+    trouble   what the customer is told when a turn failed on our side
+    """
 
     hash: str
+    language: str
+    languages: tuple[str, ...]
+    timezone: tzinfo
+    flows: Mapping[str, Flow]
+    catalogue: Catalogue
+    limits: Limits
+    trouble: Text
+    texts: Mapping[str, Text] = field(default_factory=dict)  # by place
+
+    def trouble_text(self, language: str | None = None) -> str:
+        """The trouble text, which never fails to render."""
+        return self.trouble.in_language(language or self.language).render({})

@@ -1,0 +1,299 @@
+"""Conditions and texts: a closed subset of Jinja's syntax, parsed and refused at load, run from compiled code.
+
+Two walls. The first is the list of allowed AST nodes below: what is not on it does not load. The second is Jinja's
+own ImmutableSandboxedEnvironment with StrictUndefined, narrowed to plain dicts, lists and numbers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from jinja2 import StrictUndefined, nodes
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from conversation.engine.values import JSON
+from conversation.errors import Broken, LimitCrossed
+
+LONGEST_EXPRESSION: Final = 1_000
+LONGEST_TEXT: Final = 8_000
+LARGEST_OUTPUT: Final = 16_000
+LARGEST_NUMBER: Final = 10**12
+DEEPEST: Final = 20
+MOST_NODES: Final = 400
+ROUNDS_ASSUMED: Final = 20  # of a loop, in a text's cost
+
+_LEAVES: Final = (nodes.TemplateData, nodes.Name)
+_EXPRESSIONS: Final = (
+    *_LEAVES, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
+    nodes.Sub, nodes.Mul, nodes.Neg, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call, nodes.List,
+)  # fmt: skip
+_TEXTS: Final = (nodes.Template, nodes.Output, nodes.If, nodes.For)
+_INSTEAD: Final = {
+    nodes.Div: "`/` is not allowed: money is whole shillings",
+    nodes.FloorDiv: "`//` is not allowed",
+    nodes.Mod: "`%` is not allowed",
+    nodes.Pow: "`**` is not allowed",
+    nodes.Concat: "`~` is not allowed: write the texts side by side",
+    nodes.Slice: "slices are not allowed",
+    nodes.Assign: "`set` is not allowed in a text: use a `set:` entry under `do:`",
+}
+
+_JINJAS_OWN: Final = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs", "context", "environment"})
+
+
+class ExpressionRefused(ValueError):
+    """Why an expression or a text does not load. `word` is where to point, `line` counts from 1 within the source."""
+
+    def __init__(self, message: str, *, word: str = "", line: int = 1) -> None:
+        super().__init__(message)
+        self.word = word
+        self.line = line
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Only plain data: fields of dicts, items of lists, bounded numbers, and the functions it was given."""
+
+    intercepted_binops = frozenset({"+", "-", "*"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Mapping) and isinstance(argument, str) and argument in obj:
+            return obj[argument]
+        if isinstance(obj, list | tuple) and type(argument) is int and -len(obj) <= argument < len(obj):
+            return obj[argument]
+        return self.undefined(obj=obj, name=argument)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if type(left) is not int or type(right) is not int:
+            raise Broken(f"`{operator}` needs two whole numbers")
+        result = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}[operator](left, right)
+        if abs(result) > LARGEST_NUMBER:
+            raise LimitCrossed("a number in an expression grew too large")
+        return result
+
+
+def _kes(amount: int) -> str:
+    return f"KES {amount:,}"
+
+
+def _phone(number: str) -> str:
+    digits = "".join(char for char in number if char.isdigit())
+    return f"+{digits[:3]} {digits[3:6]} {digits[6:9]} {digits[9:]}".rstrip()
+
+
+def _join(items: list[JSON], between: str = ", ") -> str:
+    return between.join(str(item) for item in items)
+
+
+def _default(value: Any, otherwise: JSON = "") -> Any:
+    return otherwise if isinstance(value, StrictUndefined) or value is None or value == "" else value
+
+
+def _length(items: list[JSON] | str) -> int:
+    return len(items)
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "kes": _kes,
+    "phone": _phone,
+    "join": _join,
+    "default": _default,
+    "length": _length,
+}
+TESTS: Final = frozenset({"none", "defined"})
+
+
+def make_environment(functions: Mapping[str, Callable[..., JSON]]) -> ImmutableSandboxedEnvironment:
+    """Build the environment of one bundle: these functions, our filters, and nothing of Jinja's own."""
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, cache_size=0, keep_trailing_newline=False)
+    environment.globals = dict(functions)
+    environment.filters = dict(FILTERS)
+    environment.tests = {name: test for name, test in environment.tests.items() if name in TESTS}
+    return environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expression:
+    """One compiled condition or value. `cost` is its number of parts."""
+
+    source: str
+    cost: int
+    run: Callable[..., Any]
+
+    def evaluate(self, names: Mapping[str, JSON]) -> JSON:
+        """Run it. Raises Broken when a name is not set, LimitCrossed when a number grows too large."""
+        try:
+            return cast("JSON", self.run(names))
+        except UndefinedError as error:
+            raise Broken(f"`{self.source}`: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise Broken(f"`{self.source}` cannot be worked out: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """One compiled text. `constant` is set when nothing in it changes."""
+
+    source: str
+    cost: int
+    constant: str | None
+    pieces: Callable[[Mapping[str, JSON]], Iterator[str]]
+
+    def render(self, names: Mapping[str, JSON]) -> str:
+        """Run it, outer white space gone. Raises Broken for a name that is not set, LimitCrossed past 16,000 characters."""
+        if self.constant is not None:
+            return self.constant
+        written: list[str] = []
+        size = 0
+        try:
+            for piece in self.pieces(names):
+                size += len(piece)
+                if size > LARGEST_OUTPUT:
+                    raise LimitCrossed(f"a text grew past {LARGEST_OUTPUT} characters")
+                written.append(piece)
+        except UndefinedError as error:
+            raise Broken(f"a text cannot be written: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise Broken(f"a text cannot be written: {error}") from error
+        return "".join(written).strip()
+
+
+def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Expr:
+    """Parse and refuse. Raises ExpressionRefused."""
+    if len(source) > LONGEST_EXPRESSION:
+        raise ExpressionRefused(f"this expression has {len(source)} characters; {LONGEST_EXPRESSION} is the most")
+    if "}}" in source or "{{" in source or "{%" in source:
+        raise ExpressionRefused("write a condition without {{ }}: it is not a text", word="{{" if "{{" in source else "")
+    template = _parse(environment, "{{ " + source + " }}")
+    output = template.body[0] if len(template.body) == 1 else None
+    if not isinstance(output, nodes.Output) or len(output.nodes) != 1 or isinstance(output.nodes[0], nodes.TemplateData):
+        raise ExpressionRefused("this is not one expression")
+    _refuse(output.nodes[0], environment, _EXPRESSIONS)
+    return output.nodes[0]
+
+
+def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
+    """Parse and refuse. Raises ExpressionRefused."""
+    if len(source) > LONGEST_TEXT:
+        raise ExpressionRefused(f"this text has {len(source)} characters; {LONGEST_TEXT} is the most")
+    template = _parse(environment, source)
+    _refuse(template, environment, (*_EXPRESSIONS, *_TEXTS))
+    return template
+
+
+def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
+    """Parse, refuse, compile. Raises ExpressionRefused."""
+    parsed = parse_expression(environment, source)
+    run = environment.compile_expression(source, undefined_to_none=False)
+    return Expression(source=source, cost=_count(parsed), run=_strict(run))
+
+
+def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
+    """Parse, refuse, compile. Raises ExpressionRefused."""
+    parsed = parse_text(environment, source)
+    plain = "".join(
+        piece.data for output in parsed.body if isinstance(output, nodes.Output) for piece in output.nodes if isinstance(piece, nodes.TemplateData)
+    )
+    moving = any(not isinstance(output, nodes.Output) for output in parsed.body) or any(
+        not isinstance(piece, nodes.TemplateData) for output in parsed.body if isinstance(output, nodes.Output) for piece in output.nodes
+    )
+    compiled = environment.from_string(source)
+
+    def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
+        return compiled.root_render_func(compiled.new_context(dict(names)))
+
+    return Template(source=source, cost=_count(parsed), constant=None if moving else plain.strip(), pieces=pieces)
+
+
+def _strict(run: Callable[..., Any]) -> Callable[..., Any]:
+    def evaluate(names: Mapping[str, JSON]) -> Any:
+        value = run(names)
+        if isinstance(value, StrictUndefined):
+            value._fail_with_undefined_error()  # noqa: SLF001  # the one way to make it speak
+        return value
+
+    return evaluate
+
+
+def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
+    try:
+        return environment.parse(source)
+    except TemplateSyntaxError as error:
+        raise ExpressionRefused(f"cannot be read: {error.message}", line=error.lineno) from error
+    except RecursionError as error:
+        raise ExpressionRefused("nested too deeply") from error
+
+
+def _count(node: nodes.Node) -> int:
+    inside = sum(_count(child) for child in node.iter_child_nodes())
+    return 1 + (inside * ROUNDS_ASSUMED if isinstance(node, nodes.For) else inside)
+
+
+def _refuse(root: nodes.Node, environment: ImmutableSandboxedEnvironment, allowed: tuple[type[nodes.Node], ...]) -> None:
+    seen = 0
+    open_nodes: list[tuple[nodes.Node, int, bool]] = [(root, 0, False)]
+    while open_nodes:
+        node, depth, looping = open_nodes.pop()
+        seen += 1
+        if depth > DEEPEST or seen > MOST_NODES:
+            raise ExpressionRefused("this is too long or nested too deeply: split it up", line=node.lineno)
+        _refuse_node(node, environment, allowed, looping=looping)
+        inside = looping or isinstance(node, nodes.For)
+        open_nodes.extend((child, depth + 1, inside) for child in node.iter_child_nodes())
+
+
+def _refuse_node(
+    node: nodes.Node, environment: ImmutableSandboxedEnvironment, allowed: tuple[type[nodes.Node], ...], *, looping: bool
+) -> None:
+    if type(node) not in allowed:
+        raise ExpressionRefused(_INSTEAD.get(type(node), f"`{type(node).__name__.lower()}` is not allowed here"), line=node.lineno)
+    match node:
+        case nodes.Name(name=name) | nodes.Getattr(attr=name) if name.startswith("_") or "__" in name:
+            raise ExpressionRefused("names with an underscore in front are not allowed", word=name, line=node.lineno)
+        case nodes.Name(name=name) if name in _JINJAS_OWN:
+            raise ExpressionRefused(f"there is nothing called `{name}` here", word=name, line=node.lineno)
+        case nodes.Getattr(node=owner) | nodes.Getitem(node=owner) if not isinstance(owner, nodes.Name | nodes.Getattr | nodes.Getitem):
+            raise ExpressionRefused("only a named value has fields", line=node.lineno)
+        case nodes.Const(value=value) if not (value is None or isinstance(value, bool | int | str)):
+            raise ExpressionRefused("only whole numbers and words are allowed", word=str(value), line=node.lineno)
+        case nodes.Const(value=int(value)) if abs(value) > LARGEST_NUMBER:
+            raise ExpressionRefused("this number is too large", word=str(value), line=node.lineno)
+        case nodes.Getitem(arg=arg) if not (isinstance(arg, nodes.Const) and type(arg.value) is int):
+            raise ExpressionRefused("only a number may stand in [ ]", line=node.lineno)
+        case nodes.Mul(left=left, right=right) | nodes.Add(left=left, right=right) | nodes.Sub(left=left, right=right) if any(
+            isinstance(side, nodes.List) or (isinstance(side, nodes.Const) and not isinstance(side.value, int)) for side in (left, right)
+        ):
+            raise ExpressionRefused("arithmetic is for whole numbers only", line=node.lineno)
+        case nodes.List(items=items) if not all(isinstance(item, nodes.Const) for item in items):
+            raise ExpressionRefused("a list may hold only words and numbers", line=node.lineno)
+        case nodes.CondExpr(expr2=None):
+            raise ExpressionRefused("an inline `if` needs its `else`", word="if", line=node.lineno)
+        case nodes.Filter(name=name):
+            if name not in FILTERS:
+                raise ExpressionRefused(f"there is no filter `{name}`", word=name, line=node.lineno)
+            _refuse_arguments(node, name)
+        case nodes.Test(name=name):
+            if name not in TESTS:
+                raise ExpressionRefused(f"there is no test `is {name}`", word=name, line=node.lineno)
+            _refuse_arguments(node, name)
+        case nodes.Call(node=called):
+            if not isinstance(called, nodes.Name):
+                raise ExpressionRefused("only listed functions can be called", line=node.lineno)
+            if called.name not in environment.globals:
+                raise ExpressionRefused(f"there is no function `{called.name}`", word=called.name, line=node.lineno)
+            _refuse_arguments(node, called.name)
+        case nodes.For(target=target, iter=over, else_=otherwise, test=test, recursive=recursive):
+            if looping:
+                raise ExpressionRefused("a loop inside a loop is not allowed", word="for", line=node.lineno)
+            if not isinstance(target, nodes.Name) or not isinstance(over, nodes.Name | nodes.Getattr) or otherwise or test or recursive:
+                raise ExpressionRefused(
+                    "a loop is written {% for line in order.lines %}…{% endfor %}, nothing more", word="for", line=node.lineno
+                )
+
+
+def _refuse_arguments(node: nodes.Filter | nodes.Test | nodes.Call, name: str) -> None:
+    if node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
+        raise ExpressionRefused(f"`{name}` takes plain arguments in order", word=name, line=node.lineno)
