@@ -10,7 +10,7 @@ from router.tables.registries import OpsTable
 
 
 class CustomerRow(OpsTable, table=True):
-    """Known by phone (digits with country code), by business-scoped user id, or both; `merged_into` when two rows were one person."""
+    """Known by phone (digits with country code), business-scoped user id, or both; `merged_into` when two rows were one."""
 
     __tablename__ = "customers"
     __table_args__ = (UniqueConstraint("vendor_id", "phone"), UniqueConstraint("vendor_id", "bsuid"))

@@ -1,0 +1,31 @@
+"""JSON as Python values, and what PostgreSQL cannot store of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from psycopg.types.json import Jsonb
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+def storable_text(value: str) -> str:
+    """Replace NUL and lone surrogates, which PostgreSQL refuses in text and jsonb, by the replacement character U+FFFD."""
+    if value.isascii() and "\x00" not in value:
+        return value
+    return value.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def storable(value: JSON) -> JSON:
+    """Return the same value with every string storable."""
+    if isinstance(value, str):
+        return storable_text(value)
+    if isinstance(value, Mapping):
+        return {storable_text(key): storable(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [storable(inner) for inner in value]
+    return value
+
+
+def to_jsonb(value: JSON) -> Jsonb:
+    """Wrap a value as a jsonb parameter; what somebody typed can never make the statement fail."""
+    return Jsonb(storable(value))

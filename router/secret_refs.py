@@ -1,0 +1,63 @@
+"""References to secrets, opened at the moment of use. What is stored and passed around is the reference.
+
+Kinds: `plain:VALUE` (development only), `env:NAME`, `file:/absolute/path`.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from router.errors import Refused
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MOST_BYTES: Final = 65_536
+
+
+def open_secret(reference: str, *, allow_plain: bool) -> str:
+    """Return the secret behind a reference.
+
+    Raises Refused: secret_plain_refused, secret_missing, secret_kind_unsupported. Messages name the kind and, for env
+    and file, the place to look at; never a value.
+    """
+    kind, _, locator = reference.partition(":")
+    if kind == "plain":
+        if not allow_plain:
+            raise Refused("secret_plain_refused", "a plain: secret reference is for development: use env: or file: in production")
+        return _not_empty(locator, "a plain: secret reference holds nothing after the colon")
+    if kind == "env":
+        return _from_environment(locator)
+    if kind == "file":
+        return _from_file(locator)
+    # An unknown prefix may be the secret itself, pasted where a reference belongs, so it is not repeated.
+    known = "vault: secret references come with a later version" if kind == "vault" else "this is not a secret reference"
+    raise Refused("secret_kind_unsupported", f"{known}: use env:NAME or file:/path")
+
+
+def _from_environment(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise Refused("secret_missing", "an env: secret reference does not hold a variable's name")
+    return _not_empty(os.environ.get(name, ""), f"the environment variable {name} of an env: secret reference is not set")
+
+
+def _from_file(path: str) -> str:
+    if not path.startswith("/"):
+        raise Refused("secret_missing", "a file: secret reference does not hold an absolute path")
+    try:
+        with Path(path).open("rb") as file:
+            value = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Refused("secret_missing", f"the file {path} of a file: secret reference cannot be read: {error.strerror}") from None
+    if len(value) > MOST_BYTES:
+        raise Refused("secret_missing", f"the file {path} of a file: secret reference is larger than {MOST_BYTES} bytes")
+    try:
+        text = value.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Refused("secret_missing", f"the file {path} of a file: secret reference is not UTF-8 text") from None
+    return _not_empty(text, f"the file {path} of a file: secret reference is empty")
+
+
+def _not_empty(value: str, message: str) -> str:
+    if not value:
+        raise Refused("secret_missing", message)
+    return value

@@ -1,0 +1,45 @@
+"""Who sells here."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from router.databases import Databases
+from router.errors import Refused
+from router.ids import VendorId
+
+GET = "SELECT id, name, isolation_level, language FROM vendors WHERE id = %s"
+
+
+class IsolationLevel(StrEnum):
+    """Whether a vendor shares the ops database or has its own."""
+
+    SHARED = "shared"
+    DEDICATED_DB = "dedicated_db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """`language` is the two-letter code a new customer is greeted in."""
+
+    id: VendorId
+    name: str
+    isolation_level: IsolationLevel
+    language: str
+
+
+def get_vendor(databases: Databases, vendor_id: VendorId) -> Vendor:
+    """Return the vendor as of at most two seconds ago. Raises Refused("unknown_vendor")."""
+    return databases.cache.get(("vendor", vendor_id), lambda: _read(databases, vendor_id))
+
+
+def _read(databases: Databases, vendor_id: VendorId) -> Vendor:
+    with databases.platform() as conn:
+        row = conn.execute(GET, (vendor_id,)).fetchone()
+    if row is None:
+        raise Refused("unknown_vendor", f"there is no vendor {vendor_id}")
+    return Vendor(
+        id=VendorId(row["id"]),
+        name=row["name"],
+        isolation_level=IsolationLevel(row["isolation_level"]),
+        language=row["language"],
+    )
