@@ -1,0 +1,3 @@
+.PHONY: check test demo up
+check test demo up:
+	@./run $@

@@ -1,0 +1,122 @@
+"""`soko migrate` and `soko seed`: the tables and the development rows of the databases."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from soko.cli.failures import fail
+
+if TYPE_CHECKING:
+    from soko.embedded import Urls
+
+commands = typer.Typer()
+FAST: Final = ("fsync=off", "shared_buffers=16MB")
+
+
+class Database(StrEnum):
+    """What can be migrated; a tenant is a dedicated ops database, named by DATABASE_URL."""
+
+    PLATFORM = "platform"
+    OPS = "ops"
+    TENANT = "tenant"
+
+
+class Seeded(StrEnum):
+    """What can be seeded."""
+
+    PLATFORM = "platform"
+    OPS = "ops"
+
+
+@commands.command()
+def migrate(
+    database: Annotated[Database | None, typer.Argument(help="platform, ops or tenant; without one: platform and ops")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="change nothing: do the migrations make, from nothing, the tables that the code has?")
+    ] = False,
+) -> None:
+    """Bring a database to the newest tables; `tenant` is the one at DATABASE_URL. Safe to repeat, and for several at once."""
+    if check:
+        _check(database)
+        return
+    if database is Database.TENANT:
+        _upgrade("tenant", _tenant_url(), "ops")
+        return
+    with _engines() as urls:
+        if database in (None, Database.PLATFORM):
+            _upgrade("platform", urls.platform, "platform")
+        if database in (None, Database.OPS):
+            _upgrade("ops", urls.ops, "ops")
+
+
+@commands.command()
+def seed(database: Annotated[Seeded, typer.Argument(help="platform or ops")]) -> None:
+    """Put in the development vendors, their catalogue and the internal key. Safe to repeat: nothing is doubled."""
+    from router import seeding
+
+    with _engines() as urls:
+        done = seeding.seed_platform(urls.platform) if database is Seeded.PLATFORM else seeding.seed_ops(urls.ops, urls.platform)
+    for line in done or ["nothing to do"]:
+        typer.echo(f"{database.value}: {line}")
+
+
+def _upgrade(name: str, url: str, which: str) -> None:
+    from router.migrating import Which, heads, upgrade
+
+    before = upgrade(url, Which(which))
+    head = heads()[Which(which)]
+    typer.echo(f"{name}: already at {head}" if before == head else f"{name}: {before or 'nothing'} -> {head}")
+
+
+def _check(database: Database | None) -> None:
+    """Migrate an empty pair of databases, in memory, and compare."""
+    from router.migrating import Which, check, upgrade
+
+    with _scratch_engines() as urls:
+        upgrade(urls.platform, Which.PLATFORM)
+        upgrade(urls.ops, Which.OPS)
+        wanted = tuple(Which) if database is None else (Which.PLATFORM if database is Database.PLATFORM else Which.OPS,)
+        found = [line for line in check(urls.platform, urls.ops) if line.startswith(wanted)]
+    if found:
+        fail("The migrations do not make the tables that the code has:\n" + "\n".join(f"  {line}" for line in found))
+    typer.echo("The migrations make the tables that the code has.", err=True)
+
+
+def _tenant_url() -> str:
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        raise typer.BadParameter("`soko migrate tenant` reads DATABASE_URL: DATABASE_URL=postgres://… soko migrate tenant")
+    return url
+
+
+@contextmanager
+def _engines() -> Iterator["Urls"]:
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    with engines(load_settings()) as urls:
+        yield urls
+
+
+@contextmanager
+def _scratch_engines() -> Iterator["Urls"]:
+    """Give empty databases that nobody else sees and nobody needs afterwards."""
+    from soko.embedded import engines
+    from soko.settings import Settings
+
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    home = Path(tempfile.mkdtemp(prefix="soko-check-", dir=memory if os.access(memory, os.W_OK) else None))
+    home.chmod(0o711)  # root's PostgreSQL runs as `nobody`, who has to pass
+    try:
+        own = Settings(_env_file=None, home=home).model_copy(update=dict.fromkeys(("platform_url", "ops_url", "redis_url")))
+        with engines(own, postgres_options=FAST) as urls:
+            yield urls
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
