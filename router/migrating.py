@@ -12,16 +12,16 @@ from pkgutil import iter_modules
 from typing import Final
 
 import psycopg
-from alembic import command
+from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.environment import EnvironmentContext
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row, tuple_row
 from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from router.errors import Unavailable
 from router.tables import ops, platform
 from router.tables.registries import OpsTable, PlatformTable
 
@@ -40,6 +40,11 @@ class Which(StrEnum):
 VERSION_TABLES: Final[Mapping[Which, str]] = {
     Which.PLATFORM: "alembic_version_platform",
     Which.OPS: "alembic_version_ops",
+}
+
+VERSION_QUERIES: Final = {
+    Which.PLATFORM: "SELECT version_num FROM alembic_version_platform",
+    Which.OPS: "SELECT version_num FROM alembic_version_ops",
 }
 
 
@@ -61,25 +66,18 @@ def downgrade(url: str, which: Which, *, revision: str = "base") -> str | None:
     return _move(url, which, revision, up=False)
 
 
-def heads() -> Mapping[Which, str]:
+def heads() -> Mapping[str, str]:
     """Return the newest revision of each set, as the files state it."""
     return {which: _head(which) for which in Which}
 
 
-def current(conn: psycopg.Connection[DictRow], which: Which) -> str | None:
-    """Return the revision of an open database, None when it was never migrated."""
-    table = VERSION_TABLES[which]
-    row = conn.execute("SELECT to_regclass(%s) IS NOT NULL AS present", (table,)).fetchone()
+def current(conn: psycopg.Connection[DictRow], which: str) -> str | None:
+    """Return the revision of an open database (`which` as in Which), None when it was never migrated."""
+    row = conn.execute("SELECT to_regclass(%s) IS NOT NULL AS present", (VERSION_TABLES[Which(which)],)).fetchone()
     if row is None or not row["present"]:
         return None
-    row = conn.execute(VERSION_QUERIES[which]).fetchone()
+    row = conn.execute(VERSION_QUERIES[Which(which)]).fetchone()
     return None if row is None else str(row["version_num"])
-
-
-VERSION_QUERIES: Final = {
-    Which.PLATFORM: "SELECT version_num FROM alembic_version_platform",
-    Which.OPS: "SELECT version_num FROM alembic_version_ops",
-}
 
 
 def check(platform_url: str, ops_url: str) -> list[str]:
@@ -87,19 +85,26 @@ def check(platform_url: str, ops_url: str) -> list[str]:
     found: list[str] = []
     for which, url in ((Which.PLATFORM, platform_url), (Which.OPS, ops_url)):
         with _connect(url) as conn:
-            context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLES[which], "compare_type": True})
-            found += [f"{which}: {difference}" for difference in compare_metadata(context, metadata(which))]
+            found_in = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLES[which], "compare_type": True})
+            found += [f"{which}: {difference}" for difference in compare_metadata(found_in, metadata(which))]
     return found
 
 
-def run_in(context: EnvironmentContext, which: Which) -> None:
+def run_in_context(which: Which) -> None:
     """Run inside Alembic's env.py, on the connection that `_move` opened and locked."""
     connection = context.config.attributes["connection"]
-    context.configure(
-        connection=connection, target_metadata=metadata(which), version_table=VERSION_TABLES[which], compare_type=True
-    )
+    tables = metadata(which)
+    context.configure(connection=connection, target_metadata=tables, version_table=VERSION_TABLES[which], compare_type=True)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def connect(url: str) -> psycopg.Connection[DictRow]:
+    """Open one connection outside any pool. Raises Unavailable when the server does not let us in."""
+    try:
+        return psycopg.connect(url, connect_timeout=5, row_factory=dict_row)
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"PostgreSQL does not let us in: {str(error).partition(chr(10))[0]}") from error
 
 
 def _move(url: str, which: Which, revision: str, *, up: bool) -> str | None:
@@ -121,7 +126,9 @@ def _move(url: str, which: Which, revision: str, *, up: bool) -> str | None:
 
 @contextmanager
 def _connect(url: str) -> Iterator[Connection]:
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url, connect_timeout=5), poolclass=NullPool)
+    opened = connect(url)
+    opened.row_factory = tuple_row  # type: ignore[assignment]  # what SQLAlchemy reads
+    engine = create_engine("postgresql+psycopg://", creator=lambda: opened, poolclass=NullPool)
     with engine.connect() as conn:
         yield conn
 

@@ -1,7 +1,5 @@
 """Alembic's entry for the ops tables; the connection comes from router.migrating."""
 
-from alembic import context
+from router.migrating import Which, run_in_context
 
-from router.migrating import Which, run_in
-
-run_in(context, Which.OPS)
+run_in_context(Which.OPS)

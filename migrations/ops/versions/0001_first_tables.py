@@ -210,7 +210,8 @@ TABLES = (
 MESSAGE_LOG = """
     CREATE VIEW message_log AS
       SELECT vendor_id, conversation_id, received_at AS at, 'in' AS direction, text,
-             CASE WHEN handled_at IS NOT NULL THEN 'handled' WHEN failed_at IS NOT NULL THEN 'failed' ELSE 'received' END AS status,
+             CASE WHEN handled_at IS NOT NULL THEN 'handled' WHEN failed_at IS NOT NULL THEN 'failed' ELSE 'received' END
+               AS status,
              source_id AS wamid, turn, 0 AS n
         FROM inbox WHERE kind = 'message'
       UNION ALL

@@ -1,0 +1,1 @@
+"""Rows for development and tests; the data, not the code that puts them in."""
