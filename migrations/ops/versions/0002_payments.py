@@ -124,7 +124,8 @@ TABLES = (
         REFERENCES payment_intents (vendor_id, id, shortcode_id, amount),
       FOREIGN KEY (vendor_id, shortcode_id) REFERENCES vendor_shortcodes (vendor_id, id),
       FOREIGN KEY (vendor_id, order_id) REFERENCES orders (vendor_id, id),
-      CONSTRAINT payments_receipt_unless_by_query CHECK (receipt IS NOT NULL OR (confirmed_by = 'query' AND intent_id IS NOT NULL))
+      CONSTRAINT payments_receipt_unless_by_query
+        CHECK (receipt IS NOT NULL OR (confirmed_by = 'query' AND intent_id IS NOT NULL))
     )
     """,
     "CREATE INDEX payments_of_order ON payments (vendor_id, order_id)",
@@ -137,8 +138,8 @@ TABLES = (
       body_sha256 bytea NOT NULL CHECK (body_sha256 = sha256(convert_to(body, 'UTF8'))),
       peer text,
       seen_count integer NOT NULL DEFAULT 1 CHECK (seen_count > 0),
-      received_at timestamptz NOT NULL,
-      due_at timestamptz NOT NULL,
+      received_at timestamptz NOT NULL DEFAULT now(),
+      try_again_at timestamptz,
       handled_at timestamptz,
       verdict text,
       PRIMARY KEY (vendor_id, id),
@@ -147,7 +148,7 @@ TABLES = (
       CONSTRAINT callbacks_handled_has_a_verdict CHECK (handled_at IS NULL OR verdict IS NOT NULL)
     )
     """,
-    "CREATE INDEX callbacks_unhandled ON callbacks (vendor_id, due_at) WHERE handled_at IS NULL",
+    "CREATE INDEX callbacks_unhandled ON callbacks (vendor_id, id) WHERE handled_at IS NULL",
     """
     CREATE TABLE payment_events (
       vendor_id uuid NOT NULL,
@@ -332,6 +333,13 @@ GUARDS = (
     CREATE TRIGGER payment_events_append_only BEFORE UPDATE OR DELETE ON payment_events
       FOR EACH ROW EXECUTE FUNCTION append_only()
     """,
+    # TRUNCATE fires no row trigger.
+    """
+    CREATE TRIGGER payment_events_kept BEFORE TRUNCATE ON payment_events FOR EACH STATEMENT EXECUTE FUNCTION append_only()
+    """,
+    "CREATE TRIGGER payments_kept BEFORE TRUNCATE ON payments FOR EACH STATEMENT EXECUTE FUNCTION append_only()",
+    "CREATE TRIGGER stk_attempts_kept BEFORE TRUNCATE ON stk_attempts FOR EACH STATEMENT EXECUTE FUNCTION append_only()",
+    "CREATE TRIGGER payment_intents_kept BEFORE TRUNCATE ON payment_intents FOR EACH STATEMENT EXECUTE FUNCTION append_only()",
 )
 
 

@@ -31,7 +31,7 @@ class CallbackRow(OpsTable, table=True):
     __table_args__ = (
         UniqueConstraint("vendor_id", "intent_id", "body_sha256"),
         ForeignKeyConstraint(["vendor_id", "intent_id"], ["payment_intents.vendor_id", "payment_intents.id"]),
-        Index("callbacks_unhandled", "vendor_id", "due_at", postgresql_where=text("handled_at IS NULL")),
+        Index("callbacks_unhandled", "vendor_id", "id", postgresql_where=text("handled_at IS NULL")),
     )
 
     vendor_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
@@ -41,8 +41,8 @@ class CallbackRow(OpsTable, table=True):
     body_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     peer: str | None = Field(sa_column=Column(Text))
     seen_count: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("1")))
-    received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    due_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")))
+    try_again_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     handled_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     verdict: str | None = Field(sa_column=Column(Text))
 

@@ -1,0 +1,133 @@
+"""How a payment intent ends, written down in one transaction: rows, domain event, usage, and news for the conversation.
+
+Whoever learns the end (the push, a callback, a query, the sweep) concludes here, with the intent locked.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from payments.result_codes import Outcome
+from router import events, inbox, metering
+from router.events import EventType
+from router.inbox import EntryKind, NewEntry
+from router.json_values import JSON
+from router.orders import store as orders
+from router.payment_intents import money, store
+from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
+from router.payment_intents.store import Intent, Result
+from router.payment_intents.trail import note
+from router.work import Work
+
+PAY_AT_MOST: Final = timedelta(minutes=5)  # an older PAY is not acted on: the customer has put the phone away
+NO_ANSWER: Final = "no_answer"  # the one review that a plain answer of M-Pesa ends
+_ORDER_CLOSED: Final = "order_closed"
+
+
+def paid(
+    work: Work, intent: Intent, *, receipt: str | None, payer: str | None, confirmed_by: str, result: Result, now: datetime
+) -> bool:
+    """Write the money down, and pay the order with it. False, and nothing moved: the receipt stands for another payment.
+
+    Money for an order that is no longer CONFIRMED is money all the same: it is kept, and told as paid late.
+    """
+    if not money.take_money(work, intent, receipt=receipt, payer=payer, confirmed_by=confirmed_by, now=now):
+        return False
+    store.move_attempt(work, intent, AttemptEvent.CONFIRM, result=result, now=now)
+    store.move_intent(work, intent, IntentEvent.CONFIRM, reason=intent.reason, now=now)
+    closes_order = orders.pay(work, order_id=intent.order_id, receipt=receipt, now=now)
+    if closes_order:
+        _withdraw_others(work, intent, now=now)
+    events.append(
+        work,
+        type=EventType.PAYMENT_CONFIRMED if closes_order else EventType.PAYMENT_PAID_LATE,
+        subject=str(intent.id),
+        data=_told(intent) | {"receipt": receipt},
+        now=now,
+    )
+    metering.record(work, meter="payment", key=str(intent.id), now=now)
+    _tell_conversation(work, intent, Outcome.PAID, receipt=receipt, now=now)
+    return True
+
+
+def not_paid(
+    work: Work,
+    intent: Intent,
+    *,
+    outcome: Outcome,
+    intent_event: IntentEvent,
+    attempt_event: AttemptEvent,
+    now: datetime,
+    result: Result | None = None,
+    error: str | None = None,
+) -> None:
+    """End an intent without money. A late success may still turn it into a paid one."""
+    store.move_attempt(work, intent, attempt_event, result=result, error=error, now=now)
+    reason = "expired" if intent_event is IntentEvent.EXPIRE else str(outcome)
+    store.move_intent(work, intent, intent_event, reason=reason, now=now)
+    data = _told(intent) | {"outcome": str(outcome), "error": error}
+    events.append(work, type=EventType.PAYMENT_FAILED, subject=str(intent.id), data=data, now=now)
+    _tell_conversation(work, intent, outcome, receipt=None, now=now)
+
+
+def expire(work: Work, intent: Intent, *, now: datetime) -> None:
+    """End an intent whose PAY is too old to act on. Nothing was sent."""
+    not_paid(
+        work,
+        intent,
+        outcome=Outcome.FAILED,
+        intent_event=IntentEvent.EXPIRE,
+        attempt_event=AttemptEvent.REJECT,
+        error="not_sent",
+        now=now,
+    )
+
+
+def withdraw(work: Work, intent: Intent, *, now: datetime) -> None:
+    """End an intent whose order was closed before the prompt left. The conversation closed the order, so it knows."""
+    store.move_attempt(work, intent, AttemptEvent.REJECT, error=_ORDER_CLOSED, now=now)
+    store.move_intent(work, intent, IntentEvent.WITHDRAW, reason=_ORDER_CLOSED, now=now)
+
+
+def doubt(work: Work, intent: Intent, *, reason: str, now: datetime) -> None:
+    """Hand an intent to a person. The customer is not told that the payment failed, because nobody knows."""
+    match intent.status:
+        case IntentStatus.PROCESSING | IntentStatus.FAILED:
+            store.move_intent(work, intent, IntentEvent.DOUBT, reason=reason, now=now)
+            data = _told(intent) | {"reason": reason}
+            events.append(work, type=EventType.PAYMENT_NEEDS_REVIEW, subject=str(intent.id), data=data, now=now)
+        case IntentStatus.NEEDS_REVIEW:
+            store.change_doubt(work, intent, reason=reason, now=now)
+        case _:
+            note(work, intent.id, "doubt", {"reason": reason, "status": str(intent.status)}, now=now)
+
+
+def _withdraw_others(work: Work, intent: Intent, *, now: datetime) -> None:
+    for other_id, status in store.list_intents(work, intent.order_id):
+        if other_id != intent.id and status is IntentStatus.CONSENTED:
+            other = store.lock(work, other_id)
+            if other.attempt.status is AttemptStatus.PREPARED:
+                withdraw(work, other, now=now)
+
+
+def _told(intent: Intent) -> dict[str, JSON]:
+    return {"order_id": str(intent.order_id), "amount": intent.amount, "account_ref": intent.account_ref}
+
+
+def _tell_conversation(work: Work, intent: Intent, outcome: Outcome, *, receipt: str | None, now: datetime) -> None:
+    inbox.accept(
+        work,
+        NewEntry(
+            kind=EntryKind.EVENT,
+            source_id=f"payments.result:{intent.id}:{outcome}",
+            body={
+                "name": "payments.result",
+                "key": str(intent.id),
+                "outcome": str(outcome),
+                "carries": {"receipt": receipt},
+            },
+            text=None,
+            received_at=now,
+            customer_id=intent.customer_id,
+            conversation_id=intent.conversation_id,
+        ),
+    )

@@ -1,0 +1,168 @@
+"""Ask M-Pesa about prompts without a result, and give up what waited too long. Asking is safe to repeat; pushing is not."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+import structlog
+
+from payments import conclusions
+from payments.credentials import open_credentials
+from payments.daraja import Answered, Daraja, NoAnswer, StkQuestion
+from payments.result_codes import Outcome, meaning_of
+from router.databases import Databases
+from router.errors import Refused, Unavailable
+from router.ids import IntentId, VendorId
+from router.payment_intents import attempts, store
+from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
+from router.payment_intents.store import Intent, Result
+from router.payment_intents.trail import note
+from router.work import Work, unit_of_work
+
+log = structlog.get_logger(__name__)
+
+# When to ask, counted from the dispatch; asking sooner is answered "no such request", or counts against the query limit.
+LADDER: Final = (
+    timedelta(seconds=60),
+    timedelta(seconds=90),
+    timedelta(minutes=3),
+    timedelta(minutes=6),
+    timedelta(minutes=15),
+    timedelta(minutes=60),
+    timedelta(hours=6),
+    timedelta(hours=24),
+)
+DISPATCHED_AT_MOST: Final = timedelta(minutes=2)  # longer than a push can take: its worker is dead
+UNANSWERED_AT_MOST: Final = timedelta(minutes=15)
+
+
+def query_next(
+    databases: Databases, daraja: Daraja, *, vendor_id: VendorId, now: datetime, open_secret: Callable[[str], str]
+) -> bool:
+    """Send one status query that is due, and conclude what it proves. False when none was due."""
+    with unit_of_work(databases, vendor_id) as work:
+        found = attempts.next_query(work, now=now)
+        if found is None:
+            return False
+        intent = store.lock(work, found)
+        if not _is_due(intent, now):
+            return True
+        attempts.stamp_query(work, intent, look_again_at=next_step(intent.attempt.dispatched_at, now), now=now)
+    answer = _ask(daraja, intent, now=now, open_secret=open_secret)
+    with unit_of_work(databases, vendor_id) as work:
+        _conclude(work, found, answer, now=now)
+    log.info("prompt_queried", intent_id=str(found), answer=str(answer))
+    return True
+
+
+def sweep(work: Work, now: datetime) -> int:
+    """Move what stands too long: PAYs nobody acted on, pushes whose worker died, prompts nobody answers. Counts them."""
+    stuck = attempts.list_stuck(
+        work,
+        pay_before=now - conclusions.PAY_AT_MOST,
+        dispatched_before=now - DISPATCHED_AT_MOST,
+        unanswered_before=now - UNANSWERED_AT_MOST,
+    )
+    return sum(_move_on(work, store.lock(work, intent_id), now=now) for intent_id in stuck)
+
+
+def next_step(dispatched_at: datetime | None, now: datetime) -> datetime | None:
+    """Give the ladder's next moment after `now`; None after its last."""
+    if dispatched_at is None:
+        return None
+    return next((dispatched_at + step for step in LADDER if dispatched_at + step > now), None)
+
+
+def _is_due(intent: Intent, now: datetime) -> bool:
+    attempt = intent.attempt
+    waiting = attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.UNRESOLVED)
+    return waiting and attempt.next_query_at is not None and attempt.next_query_at <= now
+
+
+def _ask(daraja: Daraja, intent: Intent, *, now: datetime, open_secret: Callable[[str], str]) -> Answered | NoAnswer:
+    try:
+        credentials = open_credentials(intent.shortcode.secret_ref, open_secret)
+    except (Refused, Unavailable) as error:
+        return NoAnswer(reason=str(error))
+    question = StkQuestion(
+        business_shortcode=intent.shortcode.business_shortcode,
+        checkout_request_id=intent.attempt.checkout_request_id or "",
+        at=now,
+    )
+    return daraja.query(question, credentials)
+
+
+def _conclude(work: Work, intent_id: IntentId, answer: Answered | NoAnswer, *, now: datetime) -> None:
+    intent = store.lock(work, intent_id)
+    match answer:
+        case NoAnswer(reason=reason):
+            note(work, intent_id, "query_unanswered", {"reason": reason}, now=now)
+        case Answered(result_code=code, result_desc=desc):
+            note(work, intent_id, "query_answered", {"result_code": code, "result_desc": desc}, now=now)
+            if _is_open(intent):
+                _end(work, intent, Result(code=code, desc=desc, source="query"), now=now)
+        case _:
+            assert_never(answer)
+
+
+def _is_open(intent: Intent) -> bool:
+    """Tell whether a query's answer may end the intent: what a callback has decided, or a person must, is not for a query."""
+    waits = intent.status is IntentStatus.NEEDS_REVIEW and intent.reason == conclusions.NO_ANSWER
+    return intent.status is IntentStatus.PROCESSING or waits
+
+
+def _end(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
+    outcome = meaning_of(result.code).outcome
+    match outcome:
+        case Outcome.PAID:
+            # It is our own CheckoutRequestID, so it is our prompt and our amount. A query tells no receipt; a callback may.
+            conclusions.paid(work, intent, receipt=None, payer=None, confirmed_by="query", result=result, now=now)
+        case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED:
+            conclusions.not_paid(
+                work,
+                intent,
+                outcome=outcome,
+                intent_event=IntentEvent.REFUSE,
+                attempt_event=AttemptEvent.REFUSE,
+                result=result,
+                now=now,
+            )
+        case Outcome.REVIEW:
+            conclusions.doubt(work, intent, reason=f"unknown result {result.code}", now=now)
+        case Outcome.PENDING:
+            pass
+        case _:
+            assert_never(outcome)
+
+
+def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:
+    attempt = intent.attempt
+    if attempt.status is AttemptStatus.PREPARED and now - intent.pay_received_at > conclusions.PAY_AT_MOST:
+        conclusions.expire(work, intent, now=now)
+        return True
+    if attempt.dispatched_at is None:
+        return False
+    waited = now - attempt.dispatched_at
+    if attempt.status is AttemptStatus.DISPATCHED and waited >= DISPATCHED_AT_MOST:
+        store.move_attempt(
+            work,
+            intent,
+            AttemptEvent.LOSE,
+            error="the push was cut off",
+            look_again_at=attempt.dispatched_at + UNANSWERED_AT_MOST,
+            now=now,
+        )
+        return True
+    if attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.AMBIGUOUS) and waited >= UNANSWERED_AT_MOST:
+        store.move_attempt(work, intent, AttemptEvent.GIVE_UP, look_again_at=_goes_on(intent, now), now=now)
+        conclusions.doubt(work, intent, reason=conclusions.NO_ANSWER, now=now)
+        return True
+    return False
+
+
+def _goes_on(intent: Intent, now: datetime) -> datetime | None:
+    """Queries go on after we gave up, where there is an id to ask about."""
+    if intent.attempt.checkout_request_id is None:
+        return None
+    due = intent.attempt.next_query_at
+    return due if due is not None and due <= now else next_step(intent.attempt.dispatched_at, now)

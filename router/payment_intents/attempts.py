@@ -1,0 +1,151 @@
+"""The one prompt of an intent: found, put off, dispatched once; then asked about, and given up when nobody answers."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from router.ids import IntentId
+from router.json_values import JSON
+from router.payment_intents.status import AttemptStatus, IntentEvent
+from router.payment_intents.store import Intent, move_intent
+from router.payment_intents.trail import note_move
+from router.work import Work
+
+_NEXT_PREPARED: Final = """
+    SELECT intent_id FROM stk_attempts
+     WHERE vendor_id = %s AND status = 'prepared' AND due_at <= %s ORDER BY due_at, intent_id LIMIT 1
+    """
+_PUT_OFF: Final = """
+    UPDATE stk_attempts SET due_at = %(due_at)s
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND status = 'prepared'
+    """
+_DISPATCH: Final = """
+    UPDATE stk_attempts
+       SET status = 'dispatched', dispatched_at = %(now)s, callback_token_sha256 = %(token)s, next_query_at = %(look_again_at)s
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND status = 'prepared'
+    """
+_FILL_IDS: Final = """
+    UPDATE stk_attempts
+       SET checkout_request_id = coalesce(checkout_request_id, nullif(%(checkout)s, '')),
+           merchant_request_id = coalesce(merchant_request_id, nullif(%(merchant)s, ''))
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s
+    """
+# One prompt at a time on a phone, over all vendors of this database; the transaction's end gives the phone back.
+_HOLD_PHONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stk:' || %s, 0))"
+_OPEN_PROMPT: Final = """
+    SELECT count(*) AS prompts FROM stk_attempts
+     WHERE msisdn = %(msisdn)s AND dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
+       AND intent_id <> %(intent_id)s
+    """
+
+
+def next_prepared(work: Work, *, now: datetime) -> IntentId | None:
+    """Find the oldest attempt that is due to be pushed. A plain read: claim it by `lock`, then look again."""
+    row = work.conn.execute(_NEXT_PREPARED, (work.vendor_id, now)).fetchone()
+    return None if row is None else row["intent_id"]
+
+
+def put_off(work: Work, intent_id: IntentId, *, due_at: datetime) -> None:
+    """Let a prepared attempt wait until a moment; one that was already dispatched is left alone."""
+    work.conn.execute(_PUT_OFF, {"vendor_id": work.vendor_id, "intent_id": intent_id, "due_at": due_at})
+
+
+def has_open_prompt(work: Work, intent: Intent, *, since: datetime) -> bool:
+    """Tell whether another prompt of this phone was sent after `since` and has no result. Holds the phone until commit."""
+    work.conn.execute(_HOLD_PHONE, (intent.msisdn,))
+    row = work.conn.execute(_OPEN_PROMPT, {"msisdn": intent.msisdn, "since": since, "intent_id": intent.id}).fetchone()
+    return row is not None and row["prompts"] > 0
+
+
+def dispatch(
+    work: Work, intent: Intent, *, token_sha256: bytes, terms: Mapping[str, JSON], look_again_at: datetime, now: datetime
+) -> bool:
+    """Stamp the attempt as sent, before it is sent: the only way to a push, open once. False: it was open no more.
+
+    `terms` is the body's part without secrets; the audit trail keeps it.
+    """
+    claimed = work.conn.execute(
+        _DISPATCH,
+        {
+            "vendor_id": work.vendor_id,
+            "intent_id": intent.id,
+            "token": token_sha256,
+            "look_again_at": look_again_at,
+            "now": now,
+        },
+    )
+    if claimed.rowcount != 1:
+        return False
+    note_move(work, intent.id, "attempt_dispatch", AttemptStatus.PREPARED, AttemptStatus.DISPATCHED, terms, now=now)
+    move_intent(work, intent, IntentEvent.DISPATCH, reason=None, now=now)
+    return True
+
+
+def fill_ids(work: Work, intent: Intent, *, checkout_request_id: str, merchant_request_id: str) -> None:
+    """Write Daraja's own ids of the prompt, where they are not known yet."""
+    work.conn.execute(
+        _FILL_IDS,
+        {
+            "vendor_id": work.vendor_id,
+            "intent_id": intent.id,
+            "checkout": checkout_request_id,
+            "merchant": merchant_request_id,
+        },
+    )
+
+
+_NEXT_QUERY: Final = """
+    SELECT intent_id FROM stk_attempts
+     WHERE vendor_id = %s AND next_query_at <= %s AND checkout_request_id IS NOT NULL AND status IN ('accepted', 'unresolved')
+     ORDER BY next_query_at, intent_id LIMIT 1
+    """
+_STAMP_QUERY: Final = """
+    UPDATE stk_attempts SET next_query_at = %(look_again_at)s, last_query_at = %(now)s, queries = queries + 1
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s
+    """
+_ASK_NOW: Final = """
+    UPDATE stk_attempts SET next_query_at = %(now)s
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND status IN ('accepted', 'unresolved')
+       AND checkout_request_id IS NOT NULL AND (last_query_at IS NULL OR last_query_at < %(not_since)s)
+    """
+_STUCK: Final = """
+    SELECT a.intent_id FROM stk_attempts a
+      JOIN inbox m ON m.vendor_id = a.vendor_id AND m.id = a.pay_message_id
+     WHERE a.vendor_id = %(vendor_id)s
+       AND (a.status = 'prepared' AND m.received_at < %(pay_before)s
+            OR a.status = 'dispatched' AND a.dispatched_at <= %(dispatched_before)s
+            OR a.status IN ('accepted', 'ambiguous') AND a.dispatched_at <= %(unanswered_before)s)
+     ORDER BY a.created_at, a.intent_id
+    """
+
+
+def next_query(work: Work, *, now: datetime) -> IntentId | None:
+    """Find the attempt whose status query has been due longest. A plain read: claim it by `lock`, then look again."""
+    row = work.conn.execute(_NEXT_QUERY, (work.vendor_id, now)).fetchone()
+    return None if row is None else row["intent_id"]
+
+
+def stamp_query(work: Work, intent: Intent, *, look_again_at: datetime | None, now: datetime) -> None:
+    """Write down that a query is being sent, and when the next one is due."""
+    work.conn.execute(
+        _STAMP_QUERY, {"vendor_id": work.vendor_id, "intent_id": intent.id, "look_again_at": look_again_at, "now": now}
+    )
+
+
+def ask_now(work: Work, intent: Intent, *, not_since: datetime, now: datetime) -> None:
+    """Make a status query due at once, unless one was sent after `not_since`: Daraja counts queries."""
+    work.conn.execute(_ASK_NOW, {"vendor_id": work.vendor_id, "intent_id": intent.id, "not_since": not_since, "now": now})
+
+
+def list_stuck(work: Work, *, pay_before: datetime, dispatched_before: datetime, unanswered_before: datetime) -> list[IntentId]:
+    """List the intents that stand where they may no longer stand. A plain read: `lock` each, then look again."""
+    rows = work.conn.execute(
+        _STUCK,
+        {
+            "vendor_id": work.vendor_id,
+            "pay_before": pay_before,
+            "dispatched_before": dispatched_before,
+            "unanswered_before": unanswered_before,
+        },
+    )
+    return [row["intent_id"] for row in rows]
