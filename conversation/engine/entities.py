@@ -10,17 +10,24 @@ from conversation.engine.values import JSON
 
 MOST: Final = 999  # of one product in one message
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _JOINERS: Final = frozenset({"na", "and", "plus", "then", "halafu", "kisha", "pia", "also", ",", ";", "+", "&", "/", "\n"})
-_REMOVE: Final = frozenset(
-    "toa ondoa punguza remove less delete drop minus sitaki without bila achana niondolee nitolee utoe uondoe take".split()
+_REMOVE: Final = _words(
+    "toa ondoa punguza remove less delete drop minus sitaki without bila achana niondolee nitolee utoe uondoe take"
 )
-_ADD: Final = frozenset(
-    "ongeza add more weka include zaidi niongezee nataka naomba nipe niletee leta want need get give bring nitachukua taka tuma put".split()
+_ADD: Final = _words(
+    "ongeza add more weka include zaidi niongezee nataka naomba nipe niletee leta want need get give bring "
+    "nitachukua taka tuma put"
 )
-_FILLERS: Final = frozenset(
-    "please plz pls tafadhali kindly hi hello habari sasa i me my us we to the some of za ya wa la cha vya kwa x pcs pc piece pieces pkt "
-    "pkts packet packets pakiti bottle bottles chupa from out off order basket cart oda kikapu would like nunua buy take-out only tu just "
-    "ok sawa yes ndio ndiyo naona ningependa can could have cartons each hapana no nope kwanza instead badala it one's na".split()
+_FILLERS: Final = _words(
+    "please plz pls tafadhali kindly hi hello habari sasa i me my us we to the some of za ya wa la cha vya kwa x pcs pc "
+    "piece pieces pkt pkts packet packets pakiti bottle bottles chupa from out off order basket cart oda kikapu would like "
+    "nunua buy only tu just ok sawa yes ndio ndiyo naona ningependa can could have cartons each hapana no nope kwanza instead "
+    "badala it na"
 )
 _NO: Final = frozenset({"no", "hapana", "not"})
 

@@ -39,10 +39,11 @@ _INSTEAD: Final = {
     nodes.Assign: "`set` is not allowed in a text: use a `set:` entry under `do:`",
 }
 
+_OWNERS: Final = (nodes.Name, nodes.Getattr, nodes.Getitem)
 _JINJAS_OWN: Final = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs", "context", "environment"})
 
 
-class ExpressionRefused(ValueError):
+class ExpressionError(ValueError):
     """Why an expression or a text does not load. `word` is where to point, `line` counts from 1 within the source."""
 
     def __init__(self, message: str, *, word: str = "", line: int = 1) -> None:
@@ -162,44 +163,42 @@ class Template:
 
 
 def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Expr:
-    """Parse and refuse. Raises ExpressionRefused."""
+    """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_EXPRESSION:
-        raise ExpressionRefused(f"this expression has {len(source)} characters; {LONGEST_EXPRESSION} is the most")
+        raise ExpressionError(f"this expression has {len(source)} characters; {LONGEST_EXPRESSION} is the most")
     if "}}" in source or "{{" in source or "{%" in source:
-        raise ExpressionRefused("write a condition without {{ }}: it is not a text", word="{{" if "{{" in source else "")
+        raise ExpressionError("write a condition without {{ }}: it is not a text", word="{{" if "{{" in source else "")
     template = _parse(environment, "{{ " + source + " }}")
     output = template.body[0] if len(template.body) == 1 else None
     if not isinstance(output, nodes.Output) or len(output.nodes) != 1 or isinstance(output.nodes[0], nodes.TemplateData):
-        raise ExpressionRefused("this is not one expression")
+        raise ExpressionError("this is not one expression")
     _refuse(output.nodes[0], environment, _EXPRESSIONS)
     return output.nodes[0]
 
 
 def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
-    """Parse and refuse. Raises ExpressionRefused."""
+    """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_TEXT:
-        raise ExpressionRefused(f"this text has {len(source)} characters; {LONGEST_TEXT} is the most")
+        raise ExpressionError(f"this text has {len(source)} characters; {LONGEST_TEXT} is the most")
     template = _parse(environment, source)
     _refuse(template, environment, (*_EXPRESSIONS, *_TEXTS))
     return template
 
 
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
-    """Parse, refuse, compile. Raises ExpressionRefused."""
+    """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_expression(environment, source)
     run = environment.compile_expression(source, undefined_to_none=False)
     return Expression(source=source, cost=_count(parsed), run=_strict(run))
 
 
 def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
-    """Parse, refuse, compile. Raises ExpressionRefused."""
+    """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_text(environment, source)
-    plain = "".join(
-        piece.data for output in parsed.body if isinstance(output, nodes.Output) for piece in output.nodes if isinstance(piece, nodes.TemplateData)
-    )
-    moving = any(not isinstance(output, nodes.Output) for output in parsed.body) or any(
-        not isinstance(piece, nodes.TemplateData) for output in parsed.body if isinstance(output, nodes.Output) for piece in output.nodes
-    )
+    outputs = [output for output in parsed.body if isinstance(output, nodes.Output)]
+    pieces_in = [piece for output in outputs for piece in output.nodes]
+    plain = "".join(piece.data for piece in pieces_in if isinstance(piece, nodes.TemplateData))
+    moving = len(outputs) < len(parsed.body) or any(not isinstance(piece, nodes.TemplateData) for piece in pieces_in)
     compiled = environment.from_string(source)
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
@@ -222,9 +221,9 @@ def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Tem
     try:
         return environment.parse(source)
     except TemplateSyntaxError as error:
-        raise ExpressionRefused(f"cannot be read: {error.message}", line=error.lineno) from error
+        raise ExpressionError(f"cannot be read: {error.message}", line=error.lineno) from error
     except RecursionError as error:
-        raise ExpressionRefused("nested too deeply") from error
+        raise ExpressionError("nested too deeply") from error
 
 
 def _count(node: nodes.Node) -> int:
@@ -239,7 +238,7 @@ def _refuse(root: nodes.Node, environment: ImmutableSandboxedEnvironment, allowe
         node, depth, looping = open_nodes.pop()
         seen += 1
         if depth > DEEPEST or seen > MOST_NODES:
-            raise ExpressionRefused("this is too long or nested too deeply: split it up", line=node.lineno)
+            raise ExpressionError("this is too long or nested too deeply: split it up", line=node.lineno)
         _refuse_node(node, environment, allowed, looping=looping)
         inside = looping or isinstance(node, nodes.For)
         open_nodes.extend((child, depth + 1, inside) for child in node.iter_child_nodes())
@@ -249,51 +248,61 @@ def _refuse_node(
     node: nodes.Node, environment: ImmutableSandboxedEnvironment, allowed: tuple[type[nodes.Node], ...], *, looping: bool
 ) -> None:
     if type(node) not in allowed:
-        raise ExpressionRefused(_INSTEAD.get(type(node), f"`{type(node).__name__.lower()}` is not allowed here"), line=node.lineno)
+        instead = _INSTEAD.get(type(node), f"`{type(node).__name__.lower()}` is not allowed here")
+        raise ExpressionError(instead, line=node.lineno)
+    reason, word = _refuse_value(node) or _refuse_use(node, environment) or _refuse_loop(node, looping=looping) or ("", "")
+    if reason:
+        raise ExpressionError(reason, word=word, line=node.lineno)
+
+
+def _refuse_value(node: nodes.Node) -> tuple[str, str] | None:
     match node:
         case nodes.Name(name=name) | nodes.Getattr(attr=name) if name.startswith("_") or "__" in name:
-            raise ExpressionRefused("names with an underscore in front are not allowed", word=name, line=node.lineno)
+            return "names with an underscore in front are not allowed", name
         case nodes.Name(name=name) if name in _JINJAS_OWN:
-            raise ExpressionRefused(f"there is nothing called `{name}` here", word=name, line=node.lineno)
-        case nodes.Getattr(node=owner) | nodes.Getitem(node=owner) if not isinstance(owner, nodes.Name | nodes.Getattr | nodes.Getitem):
-            raise ExpressionRefused("only a named value has fields", line=node.lineno)
-        case nodes.Const(value=value) if not (value is None or isinstance(value, bool | int | str)):
-            raise ExpressionRefused("only whole numbers and words are allowed", word=str(value), line=node.lineno)
-        case nodes.Const(value=int(value)) if abs(value) > LARGEST_NUMBER:
-            raise ExpressionRefused("this number is too large", word=str(value), line=node.lineno)
+            return f"there is nothing called `{name}` here", name
+        case nodes.Getattr(node=owner) | nodes.Getitem(node=owner) if not isinstance(owner, _OWNERS):
+            return "only a named value has fields", ""
         case nodes.Getitem(arg=arg) if not (isinstance(arg, nodes.Const) and type(arg.value) is int):
-            raise ExpressionRefused("only a number may stand in [ ]", line=node.lineno)
-        case nodes.Mul(left=left, right=right) | nodes.Add(left=left, right=right) | nodes.Sub(left=left, right=right) if any(
-            isinstance(side, nodes.List) or (isinstance(side, nodes.Const) and not isinstance(side.value, int)) for side in (left, right)
-        ):
-            raise ExpressionRefused("arithmetic is for whole numbers only", line=node.lineno)
+            return "only a number may stand in [ ]", ""
+        case nodes.Const(value=value) if not (value is None or isinstance(value, bool | int | str)):
+            return "only whole numbers and words are allowed", str(value)
+        case nodes.Const(value=int(value)) if abs(value) > LARGEST_NUMBER:
+            return "this number is too large", ""
         case nodes.List(items=items) if not all(isinstance(item, nodes.Const) for item in items):
-            raise ExpressionRefused("a list may hold only words and numbers", line=node.lineno)
+            return "a list may hold only words and numbers", ""
+        case nodes.Mul() | nodes.Add() | nodes.Sub() if not (_may_be_number(node.left) and _may_be_number(node.right)):
+            return "arithmetic is for whole numbers only", ""
         case nodes.CondExpr(expr2=None):
-            raise ExpressionRefused("an inline `if` needs its `else`", word="if", line=node.lineno)
-        case nodes.Filter(name=name):
-            if name not in FILTERS:
-                raise ExpressionRefused(f"there is no filter `{name}`", word=name, line=node.lineno)
-            _refuse_arguments(node, name)
-        case nodes.Test(name=name):
-            if name not in TESTS:
-                raise ExpressionRefused(f"there is no test `is {name}`", word=name, line=node.lineno)
-            _refuse_arguments(node, name)
-        case nodes.Call(node=called):
-            if not isinstance(called, nodes.Name):
-                raise ExpressionRefused("only listed functions can be called", line=node.lineno)
-            if called.name not in environment.globals:
-                raise ExpressionRefused(f"there is no function `{called.name}`", word=called.name, line=node.lineno)
-            _refuse_arguments(node, called.name)
-        case nodes.For(target=target, iter=over, else_=otherwise, test=test, recursive=recursive):
-            if looping:
-                raise ExpressionRefused("a loop inside a loop is not allowed", word="for", line=node.lineno)
-            if not isinstance(target, nodes.Name) or not isinstance(over, nodes.Name | nodes.Getattr) or otherwise or test or recursive:
-                raise ExpressionRefused(
-                    "a loop is written {% for line in order.lines %}…{% endfor %}, nothing more", word="for", line=node.lineno
-                )
+            return "an inline `if` needs its `else`", "if"
+    return None
 
 
-def _refuse_arguments(node: nodes.Filter | nodes.Test | nodes.Call, name: str) -> None:
-    if node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise ExpressionRefused(f"`{name}` takes plain arguments in order", word=name, line=node.lineno)
+def _refuse_use(node: nodes.Node, environment: ImmutableSandboxedEnvironment) -> tuple[str, str] | None:
+    match node:
+        case nodes.Filter(name=name) if name not in FILTERS:
+            return f"there is no filter `{name}`", name
+        case nodes.Test(name=name) if name not in TESTS:
+            return f"there is no test `is {name}`", name
+        case nodes.Call(node=called) if not isinstance(called, nodes.Name):
+            return "only listed functions can be called", ""
+        case nodes.Call(node=nodes.Name(name=name)) if name not in environment.globals:
+            return f"there is no function `{name}`", name
+        case nodes.Filter() | nodes.Test() | nodes.Call() if node.kwargs or node.dyn_args or node.dyn_kwargs:
+            return "arguments are written in order, without names", ""
+    return None
+
+
+def _refuse_loop(node: nodes.Node, *, looping: bool) -> tuple[str, str] | None:
+    if not isinstance(node, nodes.For):
+        return None
+    if looping:
+        return "a loop inside a loop is not allowed", "for"
+    plain = isinstance(node.target, nodes.Name) and isinstance(node.iter, nodes.Name | nodes.Getattr)
+    if not plain or node.else_ or node.test or node.recursive:
+        return "a loop is written {% for line in order.lines %}…{% endfor %}, nothing more", "for"
+    return None
+
+
+def _may_be_number(node: nodes.Expr) -> bool:
+    return not isinstance(node, nodes.List) and not (isinstance(node, nodes.Const) and type(node.value) is not int)

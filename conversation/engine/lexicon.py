@@ -13,12 +13,14 @@ from conversation.engine.values import Record
 FUZZY: Final = 84.0
 _CLOSE: Final = 2.0  # two products whose scores are this near are a tie
 _SHORTEST: Final = 4  # letters: shorter words are near to everything
-_SIZE: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(kg|kgs|kilo|g|gm|gms|gram|grams|ml|mls|l|lt|ltr|ltrs|litre|litres|liter|lita)\b")
+_SIZE: Final = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)\s*(kg|kgs|kilo|g|gm|gms|gram|grams|ml|mls|l|lt|ltr|ltrs|litre|litres|liter|lita)\b"
+)
 _SIZE_TOKEN: Final = re.compile(r"\d+(?:\.\d+)?(?:kg|g|ml|l)")
 _UNITS: Final = {"kgs": "kg", "kilo": "kg", "gm": "g", "gms": "g", "gram": "g", "grams": "g", "mls": "ml"} | dict.fromkeys(
     ("lt", "ltr", "ltrs", "litre", "litres", "liter", "lita"), "l"
 )
-_PIECES: Final = re.compile(r"\d+(?:\.\d+)?[^\W\d_]*|[^\W_]+(?:['’-][^\W_]+)*|[,;+&\n/]")
+_PIECES: Final = re.compile(r"\d+(?:\.\d+)?[^\W\d_]*|[^\W_]+(?:['\u2019-][^\W_]+)*|[,;+&\n/]")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ _EMOJI = frozenset({"So", "Sk", "Cf", "Me", "Cs", "Co", "Cn"})
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """Return the words alone: "  Ndiyo!! 👍" and "NDIYO" are both "ndiyo"; "٢" and "２" are both "2"."""
+    """Return the words alone: "  Ndiyo!! 👍" and "NDIYO" are both "ndiyo"; an Arabic or a full-width two is "2"."""
     kept = "".join(_plain(char) for char in unicodedata.normalize("NFKC", text).casefold())
     return _SPACES.sub(" ", strip_outer(kept))
 

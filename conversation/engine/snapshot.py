@@ -25,6 +25,7 @@ class Wait:
     page: int = 1  # of a list longer than WhatsApp's ten rows
     shows: Mapping[str, JSON] = field(default_factory=dict)  # what a consent question was showing, by expression
     tries: int = 0
+    since: int = 0  # turn of the customer's last message to it, or in which it began: the fence of silence timers
     reminded: int = 0
     timers: Mapping[str, str] = field(default_factory=dict)  # name -> due, ISO 8601 UTC
 

@@ -86,7 +86,7 @@ def fits(given: Type, wanted: Type) -> bool:
         case Scalar(), Scalar():
             numbers = given.name in NUMBERS and wanted.name in NUMBERS and (given.name == "int" or wanted.name == "money")
             text = wanted.name == "string" and given.name in WORDS and _shorter(given.longest, wanted.longest)
-            return given.name == wanted.name and _shorter(given.longest, wanted.longest) or numbers or text
+            return (given.name == wanted.name and _shorter(given.longest, wanted.longest)) or numbers or text
         case OneOf(), OneOf():
             return set(given.values) <= set(wanted.values)
         case OneOf(), Scalar(name="string"):

@@ -1,0 +1,484 @@
+"""A turn while it runs: states are entered, acted and left until a wait, a call or an end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from conversation.engine.catalogue import CallSpec
+from conversation.engine.context import Context
+from conversation.engine.effects import (
+    Button,
+    Call,
+    Consent,
+    Effect,
+    Ended,
+    HandOff,
+    Menu,
+    Row,
+    Send,
+    SetTimer,
+    SwitchLanguage,
+    TraceEntry,
+)
+from conversation.engine.flow import (
+    Ask,
+    Branch,
+    Bundle,
+    CallFlow,
+    CallService,
+    ChangeLanguage,
+    Choice,
+    Condition,
+    EachRow,
+    Edge,
+    Flow,
+    Line,
+    SetSlots,
+    State,
+    Text,
+)
+from conversation.engine.match import NEXT_PAGE, PICKED, to_choice_id
+from conversation.engine.render import CHOICE_ID, MOST_BUTTONS, MOST_ROWS, render
+from conversation.engine.snapshot import Frame, Pending, Snapshot, Wait
+from conversation.engine.values import JSON, Record
+from conversation.errors import Broken, ContractBroken, LimitCrossed
+
+LEFT: Final = "left"  # the result of a flow that was walked away from
+NO_NAMES: Final[Record] = {}
+
+
+class Running:
+    """One turn's working memory. Built from a snapshot, turned back into one by `to_snapshot`."""
+
+    def __init__(self, bundle: Bundle, snapshot: Snapshot, context: Context, *, turn: int, at: datetime) -> None:
+        self.bundle = bundle
+        self.context = context
+        self.before = snapshot
+        self.turn = turn
+        self.at = at
+        self.frames = list(snapshot.frames)
+        self.language = snapshot.language
+        self.spoke_turn, self.spoke_at = snapshot.spoke_turn, snapshot.spoke_at
+        self.result = snapshot.result
+        pending = snapshot.pending
+        self.states = pending.states if pending else 0
+        self.messages = pending.messages if pending else 0
+        self.cost = pending.cost if pending else 0
+        self.consent: Consent | None = pending.consent if pending else None
+        self.pending: Pending | None = None
+        self.effects: list[Effect] = []
+        self.trace: list[TraceEntry] = []
+
+    # --- what stands where
+
+    @property
+    def top(self) -> Frame:
+        """The running flow's frame."""
+        return self.frames[-1]
+
+    @top.setter
+    def top(self, frame: Frame) -> None:
+        self.frames[-1] = frame
+
+    @property
+    def flow(self) -> Flow:
+        """The running flow."""
+        return self.bundle.flows[self.top.flow]
+
+    @property
+    def state(self) -> State:
+        """The state the customer is in."""
+        return self.flow.states[self.top.state]
+
+    @property
+    def speaking(self) -> str:
+        """The language to speak: switched to in this conversation, else the customer's, else the base."""
+        language = self.language or str(self.context.customer.get("language") or self.bundle.language)
+        return language if language in self.bundle.languages else self.bundle.language
+
+    def note(self, what: str, place: str = "", **detail: JSON) -> None:
+        """Add to the trace."""
+        self.trace.append(TraceEntry(what=what, place=place, detail=detail))
+
+    # --- expressions and texts
+
+    def names(self, extra: Record = NO_NAMES) -> dict[str, JSON]:
+        """Everything an expression of the running flow can see."""
+        conversation: Record = {"came_from": self.top.came_from, "language": self.speaking}
+        names: dict[str, JSON] = dict(self.top.slots)
+        names["vendor"] = self.context.vendor
+        names["customer"] = {**self.context.customer, "language": self.speaking}
+        names["order"] = self.context.order
+        names["conversation"] = conversation
+        if self.top.event:
+            names["event"] = self.top.event
+        names.update(extra)
+        return names
+
+    def evaluate(self, condition: Condition, extra: Record = NO_NAMES) -> JSON:
+        """Work out one expression, within the turn's budget."""
+        self._spend(condition.expression.cost)
+        return condition.expression.evaluate(self.names(extra))
+
+    def write(self, text: Text, extra: Record = NO_NAMES) -> str:
+        """Write one text in the customer's language, within the turn's budget."""
+        template = text.in_language(self.speaking)
+        self._spend(template.cost)
+        return template.render(self.names(extra) if template.constant is None else NO_NAMES)
+
+    def _spend(self, cost: int) -> None:
+        self.cost += cost
+        if self.cost > self.bundle.limits.cost:
+            raise LimitCrossed(f"the expressions of one turn cost more than {self.bundle.limits.cost}")
+
+    # --- speaking
+
+    def say(self, lines: Sequence[Line], extra: Record = NO_NAMES) -> None:
+        """Send each line whose condition holds; a line that comes out empty is not sent."""
+        for line in lines:
+            if line.condition is None or self.evaluate(line.condition, extra):
+                self.tell(line.text, extra)
+
+    def tell(self, text: Text, extra: Record = NO_NAMES) -> None:
+        """Send one text, unless it comes out empty."""
+        written = self.write(text, extra)
+        if written:
+            self._send(text.place, written)
+
+    def _send(self, place: str, text: str, *, buttons: Sequence[Button] = (), menu: Menu | None = None) -> None:
+        self.messages += 1
+        if self.messages > self.bundle.limits.messages:
+            raise LimitCrossed(f"more than {self.bundle.limits.messages} messages in one turn, at {place}")
+        self.effects.extend(Send(place=place, message=message) for message in render(text, buttons=buttons, menu=menu))
+
+    def ask(self, wait: Wait) -> None:
+        """Ask the question of `wait`, new or again, and remember what the customer now sees."""
+        state = self.flow.states[wait.state]
+        ask = state.ask
+        if ask is None:
+            return
+        text = self.write(ask.text)
+        titles = {choice.id: self.write(choice.title) for choice in (*ask.buttons, *ask.fixed)}
+        if ask.menu_button is None:
+            buttons = tuple(Button(id=self._choice_id(wait, choice), title=title) for choice, title in titles.items())
+            self._check_buttons(ask, titles)
+            self._send(ask.text.place, text, buttons=buttons)
+            rows: dict[str, JSON] = {}
+        else:
+            menu_rows, rows, titles = self._menu_rows(ask, wait, titles)
+            menu = Menu(button=self.write(ask.menu_button), rows=menu_rows) if menu_rows else None
+            self._send(ask.text.place, text, menu=menu)
+        self.top = replace(self.top, wait=replace(wait, choices=titles, rows=rows, shows=self._shows(state)))
+
+    def _check_buttons(self, ask: Ask, titles: Mapping[str, str]) -> None:
+        if len(titles) > MOST_BUTTONS or len({title.casefold() for title in titles.values()}) < len(titles):
+            raise Broken(f"{ask.text.place} shows more than {MOST_BUTTONS} buttons, or two with one title")
+
+    def _choice_id(self, wait: Wait, choice: str) -> str:
+        choice_id = to_choice_id(self.top.flow, wait.state, wait.turn, choice)
+        if len(choice_id) > CHOICE_ID:
+            raise LimitCrossed(f"the choice id {choice_id[:40]}… has more than {CHOICE_ID} characters")
+        return choice_id
+
+    def _menu_rows(
+        self, ask: Ask, wait: Wait, titles: Mapping[str, str]
+    ) -> tuple[tuple[Row, ...], dict[str, JSON], dict[str, str]]:
+        shown = [Row(id=choice.id, title=titles[choice.id], about=self._about(choice)) for choice in (*ask.buttons, *ask.fixed)]
+        items: dict[str, JSON] = {}
+        if ask.each is not None:
+            for item in self._items(ask.each):
+                key = str(self.evaluate(ask.each.id, {"it": item}))
+                shown.append(Row(id=PICKED + key, title=self._part(ask.each.title, item), about=self._part(ask.each.about, item)))
+                items[key] = item
+        more = ask.more
+        last: list[Row] = []
+        if more is not None and more.id is not None and (more.condition is None or self.evaluate(more.condition)):
+            last = [Row(id=more.id, title=self.write(more.title))]
+        elif more is not None and more.id is None and len(shown) > MOST_ROWS:
+            size = MOST_ROWS - 1
+            first = (wait.page - 1) * size % (-(-len(shown) // size) * size)
+            shown, last = shown[first : first + size], [Row(id=NEXT_PAGE, title=self.write(more.title))]
+        if len(shown) + len(last) > MOST_ROWS:
+            raise Broken(f"{ask.text.place} has {len(shown)} rows and no `more` to turn the page with")
+        rows = [*shown, *last]
+        items = {key: item for key, item in items.items() if any(row.id == PICKED + key for row in rows)}
+        ids = tuple(Row(id=self._choice_id(wait, row.id), title=row.title, about=row.about) for row in rows)
+        return ids, items, {row.id: row.title for row in rows}
+
+    def _items(self, each: EachRow) -> list[JSON]:
+        items = self.evaluate(each.items)
+        if not isinstance(items, list | tuple):
+            raise Broken(f"`{each.items.expression.source}` is not a list")
+        return list(items)
+
+    def _about(self, choice: Choice) -> str:
+        return self.write(choice.about) if choice.about else ""
+
+    def _part(self, part: Condition | Text | None, item: JSON) -> str:
+        match part:
+            case None:
+                return ""
+            case Text():
+                return self.write(part, {"it": item})
+            case Condition():
+                return str(self.evaluate(part, {"it": item}))
+
+    def _shows(self, state: State) -> dict[str, JSON]:
+        consents = [reply.consent for reply in state.replies if reply.consent is not None]
+        paths = [path for consent in consents for path in self.bundle.catalogue.consents[consent].must_show]
+        return {path: read_path(self.names(), path) for path in paths}
+
+    # --- moving
+
+    def run(self, target: str | None) -> None:
+        """Enter states one after the other until a wait, a call or an end."""
+        while target is not None:
+            target = self._enter(target)
+
+    def _enter(self, name: str) -> str | None:
+        self.states += 1
+        if self.states > self.bundle.limits.states:
+            raise LimitCrossed(f"more than {self.bundle.limits.states} states in one turn, at {self.top.flow}.{name}")
+        self.close_wait()
+        visits = {**self.top.visits, name: self.top.visits.get(name, 0) + 1}
+        self.top = replace(self.top, state=name, visits=visits)
+        self.note("entered", f"{self.top.flow}.{name}")
+        state = self.state
+        if state.visits is not None and visits[name] > state.visits.most:
+            self.note("visits used up", f"{self.top.flow}.{name}", to=state.visits.then)
+            return state.visits.then
+        leaving = self._redirect(state)
+        return self.take(leaving) if leaving is not None else self._act(state, 0)
+
+    def close_wait(self) -> None:
+        """The open wait, if any, is over; nothing of it survives but the name of its state."""
+        if self.top.wait is not None:
+            self.top = replace(self.top, came_from=self.top.wait.state, wait=None)
+
+    def _redirect(self, state: State) -> Edge | None:
+        return next((redirect.edge for redirect in state.redirects if self.evaluate(redirect.condition)), None)
+
+    def _act(self, state: State, first: int) -> str | None:
+        for index, action in enumerate(state.do[first:], first):
+            match action:
+                case SetSlots() | ChangeLanguage():
+                    self._do(action)
+                case CallService():
+                    self._call(action, index)
+                    return None
+                case CallFlow():
+                    return self._call_flow(action, index)
+        self.say(state.say)
+        if state.ask is not None or state.wait is not None:
+            self._open(state)
+            return None
+        if state.people is not None:
+            self.effects.append(HandOff(queue=state.people.queue, note=self.write(state.people.note)))
+        if state.end is not None:
+            return self.end(state.end)
+        return self._choose(state.go, NO_NAMES)
+
+    def take(self, edge: Edge, extra: Record = NO_NAMES) -> str | None:
+        """Follow an edge; return the state to enter next, or None when there is none."""
+        for action in edge.do:
+            self._do(action, extra)
+        self.say(edge.say, extra)
+        if edge.visit is not None:
+            return self.push(edge.visit, visiting=True)
+        if edge.resume:
+            return self.ask_again()
+        return self._choose(edge.go, extra)
+
+    def _choose(self, branches: Sequence[Branch], extra: Record) -> str:
+        for branch in branches:
+            if branch.condition is None or self.evaluate(branch.condition, extra):
+                return branch.to
+        raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
+
+    def _do(self, action: SetSlots | ChangeLanguage, extra: Record = NO_NAMES) -> None:
+        match action:
+            case SetSlots():
+                for slot, value in action.values:
+                    self.set_slot(slot, self.evaluate(value, extra))
+            case ChangeLanguage():
+                languages = self.bundle.languages
+                self.language = action.to or languages[(languages.index(self.speaking) + 1) % len(languages)]
+                self.effects.append(SwitchLanguage(language=self.language))
+
+    def set_slot(self, slot: str, value: JSON) -> None:
+        """Give a slot of the running flow a value."""
+        self.top = replace(self.top, slots={**self.top.slots, slot: value})
+
+    # --- calls
+
+    def _call(self, action: CallService, index: int) -> None:
+        spec = self.bundle.catalogue.calls[action.call]
+        args = {name: self.evaluate(value) for name, value in action.args}
+        consent = self._spend_consent(spec, args) if spec.moves_money else None
+        if spec.revokes:
+            self.consent = None
+        self.effects.append(Call(name=action.call, args=args, consent=consent))
+        self.pending = Pending(
+            call=action.call, action=index, states=self.states, messages=self.messages, cost=self.cost, consent=self.consent
+        )
+        self.note("called", f"{self.top.flow}.{self.top.state}", call=action.call, consent=consent is not None)
+
+    def _spend_consent(self, spec: CallSpec, args: Record) -> Consent:
+        """Hand over the consent this call needs, once. Raises ContractBroken when anything about it is not exactly so."""
+        consent, self.consent = self.consent, None
+        place = f"{self.top.flow}.{self.top.state}"
+        if consent is None:
+            raise ContractBroken(f"{place} calls {spec.name}, and the customer has not replied PAY in this turn")
+        names = self.names()
+        unequal = [name for name, path in spec.must_equal.items() if args.get(name) != read_path(names, path)]
+        if unequal or (consent.order_id, consent.amount, consent.phone) != (
+            args.get("order"),
+            args.get("amount"),
+            args.get("phone"),
+        ):
+            raise ContractBroken(f"{place} calls {spec.name} with terms the customer did not agree to")
+        wanted = {state for outcome in spec.outcomes.values() if outcome.continues for state in outcome.orders or ()}
+        flags = [flag for flag, state in self.bundle.catalogue.order_flags.items() if state in wanted]
+        if flags and not any(read_path(names, flag) for flag in flags):
+            raise ContractBroken(f"{place} calls {spec.name}, and the order is not {' or '.join(sorted(wanted))}")
+        return consent
+
+    def returned(self, pending: Pending, outcome: str, value: JSON) -> str | None:
+        """Go on after a call with its answer."""
+        action = self.state.do[pending.action]
+        spec = self.bundle.catalogue.calls[pending.call]
+        if not isinstance(action, CallService) or action.call != pending.call or outcome not in spec.outcomes:
+            raise Broken(f"{pending.call} answered {outcome}, which {self.top.flow}.{self.top.state} did not ask for")
+        self.note("returned", f"{self.top.flow}.{self.top.state}", call=pending.call, outcome=outcome)
+        if not spec.outcomes[outcome].continues:
+            return self.take(action.otherwise[outcome], {"result": value})
+        if action.into is not None:
+            self.set_slot(action.into, value)
+        return self._act(self.state, pending.action + 1)
+
+    # --- flows within flows
+
+    def push(
+        self, name: str, *, visiting: bool, slots: Record = NO_NAMES, event: Record = NO_NAMES, start: str | None = None
+    ) -> str:
+        """Start a flow on top of what runs; return the state to enter. A consent never travels along."""
+        if len(self.frames) >= self.bundle.limits.frames:
+            raise LimitCrossed(f"more than {self.bundle.limits.frames} flows within one another")
+        self.consent = None
+        flow = self.bundle.flows[name]
+        first = {slot.name: slot.default for slot in flow.slots.values() if slot.has_default} | dict(slots)
+        state = start or flow.first
+        self.frames.append(Frame(flow=name, state=state, slots=first, visiting=visiting, event=event))
+        self.note("started", name)
+        return state
+
+    def _call_flow(self, action: CallFlow, index: int) -> str:
+        args = {name: self.evaluate(value) for name, value in action.args}
+        self.top = replace(self.top, action=index)
+        return self.push(action.flow, visiting=False, slots=args)
+
+    def end(self, result: str) -> str | None:
+        """The running flow is over: go on in the one that called it, or ask the question it interrupted again."""
+        flow, names = self.flow, self.names()
+        gone = self.frames.pop()
+        self.consent = None
+        self.effects.append(Ended(flow=gone.flow, result=result))
+        self.note("ended", gone.flow, result=result)
+        if not self.frames:
+            self.result = result
+            return None
+        if gone.visiting:
+            return self.come_back(quietly=bool(gone.event) and self.messages == 0)
+        action = self.state.do[self.top.action]
+        index = self.top.action
+        self.top = replace(self.top, action=-1)
+        if not isinstance(action, CallFlow):
+            raise Broken(f"{self.top.flow}.{self.top.state} did not call {gone.flow}")
+        if result in action.otherwise:
+            return self.take(action.otherwise[result])
+        if action.into is not None and flow.gives is not None:
+            self.set_slot(action.into, names[flow.gives[0]])
+        return self._act(self.state, index + 1)
+
+    def unwind_to(self, index: int) -> None:
+        """Walk away from the flows above frame `index`."""
+        while len(self.frames) > index + 1:
+            gone = self.frames.pop()
+            self.effects.append(Ended(flow=gone.flow, result=LEFT))
+            self.note("ended", gone.flow, result=LEFT)
+        self.top = replace(self.top, action=-1)
+
+    # --- waiting
+
+    def _open(self, state: State) -> None:
+        key = None
+        if state.wait is not None:
+            value = self.evaluate(state.wait.key)
+            if value is None:
+                raise Broken(f"{self.top.flow}.{state.name} waits for {state.wait.event} of nothing: its key is none")
+            key = str(value)
+        timers = {after.name: self._iso(self.at + timedelta(seconds=after.seconds)) for after in state.after}
+        wait = Wait(turn=self.turn, state=state.name, key=key, timers=timers, since=self.turn)
+        self.top = replace(self.top, wait=wait)
+        self.ask(wait)
+        self._set_timers(wait)
+        self.note("waiting", f"{self.top.flow}.{state.name}", number=wait.turn)
+
+    def ask_again(self) -> str | None:
+        """Ask the open question again, unless a redirect of its state now leads elsewhere. Counts nothing."""
+        wait = self._open_wait()
+        leaving = self._redirect(self.flow.states[wait.state])
+        if leaving is not None:
+            return self.take(leaving)
+        self.ask(wait)
+        return None
+
+    def come_back(self, *, quietly: bool) -> str | None:
+        """Return from a visit: its timers hold again, with their old due times. `quietly`: nothing was said meanwhile."""
+        wait = self._open_wait()
+        self._set_timers(wait)
+        leaving = self._redirect(self.flow.states[wait.state])
+        if leaving is not None:
+            return self.take(leaving)
+        if not quietly:
+            self.ask(wait)
+        return None
+
+    def _open_wait(self) -> Wait:
+        if self.top.wait is None:
+            raise Broken(f"{self.top.flow}.{self.top.state} has no open question")
+        return self.top.wait
+
+    def _set_timers(self, wait: Wait) -> None:
+        self.effects.extend(
+            SetTimer(name=name, due_at=datetime.fromisoformat(due), turn=wait.turn) for name, due in wait.timers.items()
+        )
+
+    @staticmethod
+    def _iso(moment: datetime) -> str:
+        return moment.isoformat()
+
+    def to_snapshot(self) -> Snapshot:
+        """The memory to keep until the next step."""
+        return Snapshot(
+            seed=self.before.seed,
+            turn=self.turn,
+            bundle=self.bundle.hash,
+            frames=tuple(self.frames),
+            language=self.language,
+            spoke_turn=self.spoke_turn,
+            spoke_at=self.spoke_at,
+            result=self.result,
+            pending=self.pending,
+        )
+
+
+def read_path(names: Mapping[str, JSON], path: str) -> JSON:
+    """Read "order.total". Raises Broken when there is no such field."""
+    value: JSON = names
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise Broken(f"the context has no `{path}`")
+        value = value[part]
+    return value
