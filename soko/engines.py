@@ -133,7 +133,7 @@ def start_postgres(place: Postgres, *, options: Sequence[str] = ()) -> bool:
     flags = " ".join(["-k", f"'{place.directory}'", *(f"-c {setting}" for setting in settings)])
     log = place.directory / "postgres.log"
     command = ["pg_ctl", "-D", place.data, "-w", "-t", START_SECONDS, "-l", log, "-o", flags, "start"]
-    for pause in (0.1, 0.5, 1.0, 2.0, None):  # after kill -9 a dying backend may hold the shared memory for a moment
+    for pause in (0.2, 0.8, None):  # after kill -9 a dying backend may hold the shared memory for a moment
         if _run(place, programs, command) == 0:
             return True
         if pause is not None:
@@ -207,18 +207,18 @@ def _process_in(directory: Path, number: int, name: str) -> psutil.Process | Non
 
 
 def _clear_the_dead(place: Postgres) -> None:
-    """Remove a pid file that names nobody of ours, once the last orphan of that server is gone.
+    """Remove lock files that name nobody of ours, once the last orphan of that server is gone.
 
     A killed postmaster may stay a zombie for ever (a PID 1 that does not reap), and PostgreSQL takes a zombie for alive.
     """
-    pid_file = place.data / "postmaster.pid"
-    if not pid_file.exists():
-        return
+    left = [path for path in (place.data / "postmaster.pid", place.directory / f"{POSTGRES_SOCKET}.lock") if path.exists()]
     end = time.monotonic() + 10
-    while any(_orphans(place)) and time.monotonic() < end:
+    while left and any(_orphans(place)):
+        if time.monotonic() > end:
+            return  # PostgreSQL will refuse, and say who is in the way
         time.sleep(0.05)
-    if not any(_orphans(place)):
-        pid_file.unlink(missing_ok=True)
+    for path in left:
+        path.unlink(missing_ok=True)
 
 
 def _orphans(place: Postgres) -> Iterator[int]:

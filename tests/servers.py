@@ -27,7 +27,7 @@ from soko.embedded import Urls, engines, locked, open_lock, stop_kept, take
 from soko.settings import Settings
 
 MEMORY: Final = Path("/dev/shm")
-FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB")
+FAST: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB")
 SETS: Final = ("platform", "ops")
 RUN: Final = pytest.StashKey[Path]()
 RUN_LOCK: Final = pytest.StashKey[IO[bytes]]()

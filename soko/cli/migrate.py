@@ -59,10 +59,17 @@ def migrate(
 @commands.command()
 def seed(database: Annotated[Seeded, typer.Argument(help="platform or ops")]) -> None:
     """Put in the development vendors, their catalogue and the internal key. Safe to repeat: nothing is doubled."""
-    from router import seeding
+    from router.seeding import seed_ops, seed_platform
+    from soko.embedded import engines
+    from soko.settings import load_settings
 
-    with _engines() as urls:
-        done = seeding.seed_platform(urls.platform) if database is Seeded.PLATFORM else seeding.seed_ops(urls.ops, urls.platform)
+    settings = load_settings()
+    production = not settings.is_development
+    with engines(settings) as urls:
+        if database is Seeded.PLATFORM:
+            done = seed_platform(urls.platform, production=production)
+        else:
+            done = seed_ops(urls.ops, urls.platform, production=production)
     for line in done or ["nothing to do"]:
         typer.echo(f"{database.value}: {line}")
 
