@@ -1,0 +1,131 @@
+"""Asking the customer's phone for money, and asking M-Pesa what became of it."""
+
+from typing import Final, assert_never
+from uuid import UUID
+
+from conversation.engine.catalogue import CallSpec, ConsentSpec, EventSpec, Outcome
+from conversation.engine.types import STRING, Fields, OrNone
+from conversation.services.declare import Id, Money, Phone, Shape, fields_of, service
+from conversation.services.desk import Answer, Desk
+from conversation.services.shapes import PushSent
+from payments import requests
+from router.ids import IntentId, OrderId
+from router.wakeups import Job
+
+
+class PushArgs(Shape):
+    """The terms. `amount` in whole shillings."""
+
+    order: Id
+    amount: Money
+    phone: Phone
+
+
+class QueryArgs(Shape):
+    """Which attempt; None when the order has none."""
+
+    attempt: Id | None
+
+
+class Ending(Shape):
+    """Why there was no money."""
+
+    reason: str
+
+
+def push(desk: Desk, args: PushArgs) -> Answer:
+    """Prepare the one prompt that this PAY allows. Rows only; the worker sends it after the commit."""
+    if desk.pay_message_id is None:
+        return Answer(outcome="refused")
+    prepared = requests.prepare(
+        desk.work,
+        order_id=OrderId(UUID(args.order)),
+        customer_id=desk.customer.id,
+        amount=args.amount,
+        msisdn="".join(char for char in args.phone if char.isdigit()),
+        pay_message_id=desk.pay_message_id,
+        now=desk.now,
+    )
+    match prepared:
+        case requests.Prepared(intent_id=intent_id):
+            value = PushSent(attempt=str(intent_id)).model_dump()
+            return Answer(outcome="sent", value=value, wakes=frozenset({Job.PUSH}))
+        case requests.Busy():
+            return Answer(outcome="busy")
+        case requests.Refused(reason=requests.RefusedReason.DAILY_LIMIT):
+            return Answer(outcome="daily_limit")
+        case requests.Refused():
+            return Answer(outcome="refused")
+        case _:
+            assert_never(prepared)
+
+
+def query(desk: Desk, args: QueryArgs) -> Answer:
+    """Tell what is known now. While it is pending, a status query is made due and payments.result brings its answer."""
+    if args.attempt is None:
+        return Answer(outcome="not_paid", value=Ending(reason="failed").model_dump())
+    known = requests.ask(desk.work, intent_id=IntentId(UUID(args.attempt)), now=desk.now)
+    match known:
+        case requests.Paid():
+            return Answer(outcome="paid")
+        case requests.Pending():
+            return Answer(outcome="pending", wakes=frozenset({Job.QUERY}))
+        case requests.NotPaid(reason=reason):
+            return Answer(outcome="not_paid", value=Ending(reason=str(reason)).model_dump())
+        case _:
+            assert_never(known)
+
+
+PAY: Final = ConsentSpec(
+    name="pay",
+    means="The customer agrees to be charged this order's total by M-Pesa, now",
+    words=("PAY",),
+    must_show=("order.total", "customer.phone"),
+    unlocks=("payments.stk_push",),
+)
+
+RESULT: Final = EventSpec(
+    name="payments.result",
+    key="attempt",
+    carries=Fields(name="payments.result", fields={"receipt": OrNone(type=STRING)}),
+    outcomes={"paid": "PAID", "cancelled": None, "timed_out": None, "no_funds": None, "wrong_pin": None, "failed": None},
+    when_nobody_waits="late_payment",
+)
+
+SERVICES: Final = (
+    service(
+        CallSpec(
+            name="payments.stk_push",
+            about="Send the M-Pesa prompt that the customer's PAY allows: once, for this order's total, to this customer's phone",
+            takes=fields_of(PushArgs, "args").fields,
+            returns=fields_of(PushSent, "push"),
+            moves_money=True,
+            consent="pay",
+            must_equal={"order": "order.id", "amount": "order.total", "phone": "customer.phone"},
+            outcomes={
+                "sent": Outcome(name="sent", continues=True, orders=("CONFIRMED",)),
+                "busy": Outcome(name="busy", orders=("CONFIRMED",)),
+                "refused": Outcome(name="refused"),
+                "daily_limit": Outcome(name="daily_limit"),
+                "unknown": Outcome(name="unknown", orders=("CONFIRMED",), then="payments.query"),
+            },
+        ),
+        PushArgs,
+        push,
+    ),
+    service(
+        CallSpec(
+            name="payments.query",
+            about="What is known of an attempt now; pending: the answer comes as payments.result",
+            takes=fields_of(QueryArgs, "args").fields,
+            returns=None,
+            outcomes={
+                "paid": Outcome(name="paid", continues=True, orders=("CONFIRMED", "PAID"), becomes="PAID", settles=True),
+                "pending": Outcome(name="pending", orders=("CONFIRMED",)),
+                "not_paid": Outcome(name="not_paid", carries=fields_of(Ending, "ending"), settles=True),
+            },
+        ),
+        QueryArgs,
+        query,
+    ),
+)

@@ -1,0 +1,99 @@
+"""The records that flows see: what they hold, in which units, how long."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from conversation.services.declare import Id, Money, Phone, Shape
+
+
+class Line(Shape):
+    """One line of an order. `product` is "" for an amount without an item; `total` in whole shillings."""
+
+    product: str
+    name: str
+    qty: int
+    total: Money
+
+
+class Product(Shape):
+    """What a vendor sells. `price` of one `unit` in whole shillings; `stock` is how many one order can hold now."""
+
+    id: Id
+    name: str
+    short_name: Annotated[str, Field(max_length=24)]
+    unit: Annotated[str, Field(max_length=12)]
+    price: Money
+    stock: int
+
+
+class ProductPage(Shape):
+    """Nine products: with "More products" they fill a WhatsApp list."""
+
+    products: Annotated[list[Product], Field(max_length=9)]
+    has_more: bool
+
+
+class Wanted(Shape):
+    """So many of a product more."""
+
+    product: Id
+    name: str
+    qty: int
+
+
+class Unwanted(Shape):
+    """So many of a product less; `qty` None takes all of it out."""
+
+    product: Id
+    name: str
+    qty: int | None
+
+
+class BasketEdit(Shape):
+    """What to put in, what to take out, and what was not understood."""
+
+    add: list[Wanted]
+    remove: list[Unwanted]
+    unknown: list[str]
+
+
+class Vendor(Shape):
+    """The context's `vendor`."""
+
+    id: Id
+    name: str
+
+
+class Customer(Shape):
+    """The context's `customer`. `phone` may be "" for a customer known only by WhatsApp's own id."""
+
+    phone: Phone
+    first_name: str
+    language: Literal["en", "sw"]
+
+
+class Order(Shape):
+    """The context's `order`. `id` is reserved before the row exists; until then `number` is "" and `lines` is empty."""
+
+    id: Id
+    number: str
+    lines: list[Line]
+    total: Money
+    is_confirmed: bool
+    is_paid: bool
+    receipt: str | None
+    payment_attempt: Id | None
+
+
+class Shortage(Shape):
+    """Why an edit was refused: only `left` of it can be had."""
+
+    name: str
+    left: int
+
+
+class PushSent(Shape):
+    """The prompt is on its way; its result comes as payments.result with this key."""
+
+    attempt: Id
