@@ -17,6 +17,7 @@ FIND: Final = """
     WHERE c.vendor_id = %(vendor_id)s AND (c.phone = %(phone)s OR c.bsuid = %(bsuid)s)
     ORDER BY v.last_inbound_at DESC NULLS LAST, c.created_at, c.id
     """
+GET: Final = "SELECT id, phone, bsuid, name, language FROM customers WHERE vendor_id = %s AND id = %s"
 INSERT: Final = """
     INSERT INTO customers (vendor_id, id, phone, bsuid, name, created_at)
     VALUES (%(vendor_id)s, %(id)s, %(phone)s, %(bsuid)s, %(name)s, %(now)s)
@@ -71,6 +72,15 @@ def recognise(work: Work, *, phone: str | None, bsuid: str | None, name: str | N
             return Customer(**row)
         return survivor
     raise Broken("a customer was neither found nor made")
+
+
+def get(work: Work, customer_id: CustomerId) -> Customer:
+    """Return a known customer. Raises Broken when there is none."""
+    row = work.conn.execute(GET, (work.vendor_id, customer_id)).fetchone()
+    if row is None:
+        message = f"there is no customer {customer_id} of this vendor"
+        raise Broken(message)
+    return Customer(**row)
 
 
 def set_language(work: Work, customer_id: CustomerId, language: str) -> None:

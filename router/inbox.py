@@ -124,8 +124,8 @@ def get_for_turn(work: Work, entry_id: int) -> InboxEntry | None:
     return None if row is None else _entry(row)
 
 
-def mark_handled(work: Work, entry_id: int, *, turn: int, now: datetime) -> None:
-    """Close an entry. Raises Broken when it was closed before: two turns would have had the same cause."""
+def mark_handled(work: Work, entry_id: int, *, turn: int | None, now: datetime) -> None:
+    """Close an entry, with the turn it caused, if it caused one. Raises Broken when it was closed before: two turns would have had the same cause."""
     if work.conn.execute(MARK_HANDLED, (now, turn, work.vendor_id, entry_id)).rowcount != 1:
         message = f"inbox entry {entry_id} is not open"
         raise Broken(message)

@@ -17,7 +17,7 @@ SET: Final = """
 DROP_ALL_BUT: Final = """
     DELETE FROM timers WHERE vendor_id = %(vendor_id)s AND id IN (
       SELECT id FROM timers WHERE vendor_id = %(vendor_id)s AND conversation_id = %(conversation_id)s
-        AND turn <> %(turn)s AND fired_at IS NULL
+        AND turn IS DISTINCT FROM %(turn)s::int AND fired_at IS NULL
       FOR UPDATE SKIP LOCKED)
     """
 CLAIM_DUE: Final = """
@@ -47,8 +47,8 @@ def set_timer(work: Work, *, conversation_id: ConversationId, turn: int, name: s
     work.conn.execute(SET, (work.vendor_id, conversation_id, turn, name, due_at))
 
 
-def drop_all_but(work: Work, conversation_id: ConversationId, turn: int) -> None:
-    """Drop the timers of earlier turns: what they waited for has happened."""
+def drop_all_but(work: Work, conversation_id: ConversationId, turn: int | None) -> None:
+    """Drop the timers of every wait but the one that began in `turn`: what they waited for has happened. None: drop all."""
     work.conn.execute(DROP_ALL_BUT, {"vendor_id": work.vendor_id, "conversation_id": conversation_id, "turn": turn})
 
 

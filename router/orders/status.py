@@ -42,6 +42,11 @@ def advance(status: OrderStatus, action: OrderAction) -> OrderStatus | None:
     return NEXT.get((status, action))
 
 
+def is_terminal(status: OrderStatus) -> bool:
+    """Tell whether nothing can be done to the order any more."""
+    return not any(before is status for before, _ in NEXT)
+
+
 def draw() -> str:
     """Return the machine as the seed draws it, for docs/order-state-machine.md."""
     lines: list[str] = []

@@ -1,0 +1,79 @@
+"""What a flow may read: vendor, customer and order as the catalogue's `context` types describe them, loaded before each step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conversation.engine.context import Context
+from conversation.engine.lexicon import Lexicon, build_lexicon
+from conversation.engine.values import JSON
+from conversation.services.catalog import to_product
+from router import catalog, vendors
+from router.catalog import CatalogItem
+from router.customers import Customer
+from router.ids import IntentId, OrderId, VendorId
+from router.orders import store as orders
+from router.orders.status import OrderStatus
+from router.orders.store import Order
+from router.payment_intents import store as payment_intents
+from router.work import Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The context of one step, and the order's status (None: no row yet) for the host."""
+
+    context: Context
+    order_status: OrderStatus | None
+
+
+class Lexicons:
+    """Each vendor's product words, made anew only when its catalogue has changed."""
+
+    def __init__(self) -> None:
+        self._made: dict[VendorId, tuple[Sequence[CatalogItem], Lexicon]] = {}
+
+    def of(self, vendor_id: VendorId, items: Sequence[CatalogItem]) -> Lexicon:
+        """Return the lexicon of these items."""
+        made = self._made.get(vendor_id)
+        if made is None or made[0] != items:
+            made = (items, build_lexicon([{**to_product(item), "aliases": list(item.aliases)} for item in items]))
+            self._made[vendor_id] = made
+        return made[1]
+
+
+def load(work: Work, lexicons: Lexicons, *, customer: Customer, order_id: OrderId, language: str | None) -> Seen:
+    """Read everything a flow may see, inside the turn's transaction. `language` is what the conversation switched to."""
+    vendor = vendors.get_vendor(work.databases, work.vendor_id)
+    order = orders.get(work, order_id)
+    intents = payment_intents.list_intents(work, order_id) if order is not None else []
+    seen_customer: dict[str, JSON] = {
+        "phone": customer.phone or "",
+        "first_name": (customer.name or "").split(" ")[0],
+        "language": language or customer.language or vendor.language,
+    }
+    return Seen(
+        context=Context(
+            vendor={"id": str(vendor.id), "name": vendor.name},
+            customer=seen_customer,
+            order=_to_order(order_id, order, intents[-1][0] if intents else None),
+            lexicon=lexicons.of(work.vendor_id, catalog.list_items(work.databases, work.vendor_id)),
+        ),
+        order_status=order.status if order is not None else None,
+    )
+
+
+def _to_order(order_id: OrderId, order: Order | None, attempt: IntentId | None) -> dict[str, JSON]:
+    """Before its first line an order has an id and no row: an empty basket."""
+    lines: list[JSON] = []
+    if order is not None:
+        lines = [{"product": str(line.item_id or ""), "name": line.name, "qty": line.qty, "total": line.total} for line in order.lines]
+    return {
+        "id": str(order_id),
+        "number": order.number if order is not None else "",
+        "lines": lines,
+        "total": order.total if order is not None else 0,
+        "is_confirmed": order is not None and order.status is OrderStatus.CONFIRMED,
+        "is_paid": order is not None and order.status is OrderStatus.PAID,
+        "receipt": order.receipt if order is not None else None,
+        "payment_attempt": str(attempt) if attempt is not None else None,
+    }

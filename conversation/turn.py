@@ -1,0 +1,445 @@
+"""One turn: one message or event in, one transaction on the vendor's ops database, one commit.
+
+The only file that knows both the engine and the router. Everything that enters a conversation enters here: a
+message from the webhook, a payment result or a timer from the worker.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never, cast
+from uuid import uuid4
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from conversation import context, services
+from conversation.engine.effects import Call, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
+from conversation.engine.flow import Bundle
+from conversation.engine.snapshot import Snapshot
+from conversation.engine.step import Step, step
+from conversation.engine.values import JSON
+from conversation.whatsapp.inbound import Incoming, Location, Media, OtherUpdate, StatusUpdate, Tap, Text, Update, Utterance, read_again
+from router import channels, conversations, customers, events, inbox, outbox, timers
+from router.channels import Channel
+from router.conversations import Conversation
+from router.customers import Customer
+from router.databases import Databases
+from router.errors import Broken, Unavailable
+from router.events import EventType
+from router.ids import ConversationId, OrderId, VendorId
+from router.inbox import EntryKind, InboxEntry, NewEntry
+from router.orders.status import is_terminal
+from router.outbox import NewMessage
+from router.timers import Timer
+from router.wakeups import Job, Wakeups
+from router.work import Work, unit_of_work
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallReport:
+    """One service call of a turn, as it went."""
+
+    name: str
+    args: Mapping[str, JSON]
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnReport:
+    """What one turn did, for whoever watches: a replay, a log, a trace."""
+
+    vendor_id: VendorId
+    conversation_id: ConversationId
+    turn: int
+    calls: tuple[CallReport, ...]
+    messages: tuple[Send, ...]
+    state: str | None  # "shop.pay"; None when no flow runs
+    ended: str | None
+    trace: tuple[Mapping[str, JSON], ...]
+    snapshot: Snapshot
+
+
+class Turns:
+    """Takes turns. Keeps nothing between them: any number of processes may do this at once."""
+
+    def __init__(
+        self,
+        *,
+        databases: Databases,
+        bundle: Bundle,
+        wakeups: Wakeups,
+        clock: Callable[[], datetime],
+        observe: Callable[[TurnReport], None] = lambda _report: None,
+    ) -> None:
+        self._databases = databases
+        self._bundle = bundle
+        self._wakeups = wakeups
+        self._clock = clock
+        self._observe = observe
+        self._lexicons = context.Lexicons()
+
+    def accept(self, updates: Sequence[Update]) -> None:
+        """Take in what the webhook was sent, one transaction an update. Unavailable: send it again later."""
+        for update in updates:
+            channel = channels.find_channel(self._databases, update.phone_number_id) if update.phone_number_id else None
+            if channel is None:
+                kind = update.kind if isinstance(update, OtherUpdate) else type(update).__name__
+                log.warning("update_for_nobody", phone_number_id=update.phone_number_id, kind=kind)
+                channels.keep_stray(
+                    self._databases, phone_number_id=update.phone_number_id, kind=kind, body=update.raw, now=self._clock()
+                )
+                continue
+            match update:
+                case Incoming():
+                    self._accept_message(channel, update)
+                case StatusUpdate():
+                    self._accept_status(channel, update)
+                case OtherUpdate():
+                    self._keep_other(channel, update)
+                case _:
+                    assert_never(update)
+
+    def handle(self, vendor_id: VendorId, entry_id: int) -> None:
+        """Let a conversation hear an inbox entry: a service's event, or a message once more after a repair."""
+        entry: InboxEntry | None = None
+        try:
+            with unit_of_work(self._databases, vendor_id) as work:
+                entry = inbox.get_for_turn(work, entry_id)
+                if entry is None or entry.conversation_id is None:
+                    return  # another worker was first
+                conversation = conversations.get(work, entry.conversation_id)
+                with bound_contextvars(conversation_id=str(conversation.id)):
+                    now = self._now(conversation)
+                    customer = customers.get(work, conversation.customer_id)
+                    turn = self._take(work, conversation, customer, _event_of(entry, at=now), pay_message_id=entry.id)
+                    inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if entry is None or entry.conversation_id is None:
+                raise
+            self._keep_failed_entry(vendor_id, entry, entry.conversation_id, error)
+        else:
+            self._finish(vendor_id, turn)
+
+    def fire(self, vendor_id: VendorId, timer: Timer) -> None:
+        """Let a conversation hear that a timer came due. The engine ignores one whose wait is over."""
+        with bound_contextvars(conversation_id=str(timer.conversation_id)):
+            try:
+                with unit_of_work(self._databases, vendor_id) as work:
+                    # The conversation first, as every turn does: two turns that lock in another order wait for ever.
+                    conversation = conversations.get(work, timer.conversation_id)
+                    if timers.get_for_turn(work, timer.id) is None:
+                        return  # it fired, or a turn dropped it
+                    now = self._now(conversation)
+                    timers.mark_fired(work, timer.id, now)
+                    customer = customers.get(work, conversation.customer_id)
+                    turn = self._take(work, conversation, customer, TimerFired(at=now, name=timer.name, turn=timer.turn))
+            except Unavailable:
+                raise
+            except Exception as error:
+                self._drop_failed_timer(vendor_id, timer, error)
+            else:
+                self._finish(vendor_id, turn)
+
+    def _accept_message(self, channel: Channel, update: Incoming) -> None:
+        vendor_id = channel.vendor_id
+        new = NewEntry(
+            kind=EntryKind.MESSAGE,
+            source_id=update.wamid,
+            body=update.raw,
+            text=_words_of(update.utterance),
+            received_at=self._clock(),
+        )
+        try:
+            with unit_of_work(self._databases, vendor_id) as work:
+                customer, conversation = self._meet(work, channel, update, now=new.received_at)
+                with bound_contextvars(conversation_id=str(conversation.id)):
+                    now = self._now(conversation)
+                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
+                    entry_id = inbox.accept(work, new)
+                    if entry_id is None:
+                        return  # delivered before: it has had its effect
+                    event = _heard(update.utterance, entry_id=str(entry_id), at=now)
+                    turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
+                    inbox.mark_handled(work, entry_id, turn=turn.snapshot.turn, now=now)
+        except Unavailable:
+            raise
+        except Exception as error:
+            self._keep_failed_message(channel, update, new, error)
+        else:
+            self._finish(vendor_id, turn)
+
+    def _accept_status(self, channel: Channel, update: StatusUpdate) -> None:
+        entry = NewEntry(
+            kind=EntryKind.STATUS,
+            source_id=f"{update.wamid}:{update.status}",
+            body=update.raw,
+            text=None,
+            received_at=self._clock(),
+        )
+        with unit_of_work(self._databases, channel.vendor_id) as work:
+            entry_id = inbox.accept(work, entry)
+            if entry_id is not None:
+                outbox.record_status(
+                    work, wamid=update.wamid, tracker=update.tracker, status=update.status, error=update.error, at=update.at
+                )
+                inbox.mark_handled(work, entry_id, turn=None, now=entry.received_at)
+
+    def _keep_other(self, channel: Channel, update: OtherUpdate) -> None:
+        entry = NewEntry(
+            kind=EntryKind.OTHER, source_id=update.source_id, body=update.raw, text=None, received_at=self._clock()
+        )
+        log.info("update_of_unknown_kind", kind=update.kind)
+        with unit_of_work(self._databases, channel.vendor_id) as work:
+            inbox.accept(work, entry)
+
+    def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
+        """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""
+        customer = customers.recognise(work, phone=update.sender_phone, bsuid=update.sender_bsuid, name=update.name, now=now)
+        return customer, conversations.lock(work, customer_id=customer.id, phone_number_id=channel.phone_number_id, now=now)
+
+    def _now(self, conversation: Conversation) -> datetime:
+        """Tell the time of this turn. A clock that is behind another machine's must not turn a conversation back."""
+        now = self._clock()
+        return now if conversation.last_turn_at is None else max(now, conversation.last_turn_at)
+
+    def _take(
+        self, work: Work, conversation: Conversation, customer: Customer, event: Event, *, pay_message_id: int | None = None
+    ) -> "_Turn":
+        """Run the engine until the turn is over, each local call in between in this same transaction, and write it all down."""
+        turn = _Turn(snapshot=_snapshot_of(conversation), order_id=conversation.order_id)
+        seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+        if turn.snapshot.idle and seen.order_status is not None and is_terminal(seen.order_status):
+            turn.order_id = OrderId(uuid4())  # the old order's story is over: the next run gets a new one
+            seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+        taken = step(self._bundle, turn.snapshot, event, seen.context)
+        while (call := turn.add(taken)) is not None:
+            desk = services.Desk(
+                work=work,
+                now=event.at,
+                customer=customer,
+                conversation_id=conversation.id,
+                order_id=turn.order_id,
+                pay_message_id=pay_message_id,
+            )
+            answer = services.run(call, desk)
+            turn.heard(call, answer)
+            seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+            taken = step(self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context)
+        self._write(work, conversation, customer, turn, event)
+        self._observe(turn.report(work.vendor_id, conversation.id))
+        return turn
+
+    def _write(self, work: Work, conversation: Conversation, customer: Customer, turn: "_Turn", event: Event) -> None:
+        """Put everything the turn decided into the transaction: what is to be sent, timers, facts, the new snapshot."""
+        snapshot, now = turn.snapshot, event.at
+        outbox.add(work, _to_messages(turn, conversation, customer, now=now))
+        for timer in turn.set_timers:
+            timers.set_timer(work, conversation_id=conversation.id, turn=timer.turn, name=timer.name, due_at=timer.due_at)
+        timers.drop_all_but(work, conversation.id, snapshot.waiting_turn)
+        if turn.language is not None:
+            customers.set_language(work, customer.id, turn.language)
+        for fact in turn.hand_offs:
+            data = {"queue": fact.queue, "note": fact.note, "conversation_id": str(conversation.id)}
+            events.append(work, type=EventType.HANDOFF_REQUESTED, subject=str(conversation.id), data=data, now=now)
+        spoke = isinstance(event, FromCustomer)
+        _save(work, conversation, turn, last_inbound_at=now if spoke else conversation.last_inbound_at, now=now)
+
+    def _finish(self, vendor_id: VendorId, turn: "_Turn") -> None:
+        """After the commit: wake who has work now."""
+        jobs = turn.wakes | ({Job.SEND} if turn.sends else set())
+        self._wakeups.wake(sorted(jobs), vendor_id)
+
+    def _keep_failed_message(self, channel: Channel, update: Incoming, new: NewEntry, error: Exception) -> None:
+        """Our bug: the turn is rolled back, the message is kept for a retry, and the customer is not left in silence."""
+        with unit_of_work(self._databases, channel.vendor_id) as work:
+            customer, conversation = self._meet(work, channel, update, now=self._clock())
+            entry = replace(new, customer_id=customer.id, conversation_id=conversation.id)
+            self._keep_failed(work, conversation, customer, entry, error)
+        self._wakeups.wake([Job.SEND], channel.vendor_id)
+
+    def _keep_failed_entry(
+        self, vendor_id: VendorId, entry: InboxEntry, conversation_id: ConversationId, error: Exception
+    ) -> None:
+        with unit_of_work(self._databases, vendor_id) as work:
+            conversation = conversations.get(work, conversation_id)
+            customer = customers.get(work, conversation.customer_id)
+            self._keep_failed(work, conversation, customer, _to_new(entry), error)
+        self._wakeups.wake([Job.SEND], vendor_id)
+
+    def _keep_failed(
+        self, work: Work, conversation: Conversation, customer: Customer, entry: NewEntry, error: Exception
+    ) -> None:
+        """A failed turn has its number too, and says one thing: the trouble text."""
+        log.error("turn_failed", conversation_id=str(conversation.id), error=repr(error), exc_info=error)
+        now = self._now(conversation)
+        inbox.keep_failed(work, entry, error=repr(error), trace=_trace_of(error), now=now)
+        before = _snapshot_of(conversation)
+        turn = _Turn(snapshot=replace(before, turn=before.turn + 1), order_id=conversation.order_id)
+        trouble = self._bundle.trouble_text(before.language or customer.language)
+        turn.sends.append(Send(place="trouble", message=Message(text=trouble)))
+        outbox.add(work, _to_messages(turn, conversation, customer, now=now))
+        _save(work, conversation, turn, last_inbound_at=conversation.last_inbound_at, now=now)
+
+    def _drop_failed_timer(self, vendor_id: VendorId, timer: Timer, error: Exception) -> None:
+        """A timer that breaks a turn fires once: firing it again would break it again. The customer's next message goes on."""
+        log.error("timer_failed", timer=timer.name, error=repr(error), exc_info=error)
+        with unit_of_work(self._databases, vendor_id) as work:
+            timers.mark_fired(work, timer.id, self._clock())
+
+
+@dataclass(kw_only=True)
+class _Turn:
+    """One turn while it runs: what its steps have added up to."""
+
+    snapshot: Snapshot
+    order_id: OrderId
+    sends: list[Send] = field(default_factory=list)
+    set_timers: list[SetTimer] = field(default_factory=list)
+    hand_offs: list[HandOff] = field(default_factory=list)
+    calls: list[CallReport] = field(default_factory=list)
+    trace: list[Mapping[str, JSON]] = field(default_factory=list)
+    wakes: set[Job] = field(default_factory=set)
+    language: str | None = None
+    ended: str | None = None
+
+    def add(self, taken: Step) -> Call | None:
+        """Take over what one step decided; the call it stopped at, if it did."""
+        self.snapshot = taken.snapshot
+        self.trace += [entry.to_json() for entry in taken.trace]
+        for effect in taken.effects:
+            match effect:
+                case Send():
+                    self.sends.append(effect)
+                case SetTimer():
+                    self.set_timers.append(effect)
+                case HandOff():
+                    self.hand_offs.append(effect)
+                case Ended(result=result):
+                    self.ended = result
+                case SwitchLanguage(language=language):
+                    self.language = language
+                case Call():
+                    return effect
+                case _:
+                    assert_never(effect)
+        return None
+
+    def heard(self, call: Call, answer: services.Answer) -> None:
+        """Take over what a local call answered."""
+        self.calls.append(CallReport(name=call.name, args=call.args, outcome=answer.outcome))
+        self.order_id = answer.order_id or self.order_id
+        self.wakes |= answer.wakes
+
+    def report(self, vendor_id: VendorId, conversation_id: ConversationId) -> TurnReport:
+        """Tell what the turn did."""
+        snapshot = self.snapshot
+        return TurnReport(
+            vendor_id=vendor_id,
+            conversation_id=conversation_id,
+            turn=snapshot.turn,
+            calls=tuple(self.calls),
+            messages=tuple(self.sends),
+            state=None if snapshot.idle else f"{snapshot.flow}.{snapshot.state}",
+            ended=self.ended,
+            trace=tuple(self.trace),
+            snapshot=snapshot,
+        )
+
+
+def _save(work: Work, conversation: Conversation, turn: _Turn, *, last_inbound_at: datetime | None, now: datetime) -> None:
+    conversations.save(
+        work,
+        conversation.id,
+        snapshot=turn.snapshot.to_json(),
+        turn=turn.snapshot.turn,
+        before_turn=conversation.turn,
+        order_id=turn.order_id,
+        flow=turn.snapshot.flow,
+        state=turn.snapshot.state,
+        last_inbound_at=last_inbound_at,
+        now=now,
+    )
+
+
+def _snapshot_of(conversation: Conversation) -> Snapshot:
+    if conversation.snapshot is None:
+        return Snapshot.fresh(seed=str(conversation.id))
+    return Snapshot.from_json(conversation.snapshot)
+
+
+def _to_messages(turn: _Turn, conversation: Conversation, customer: Customer, *, now: datetime) -> list[NewMessage]:
+    recipient = customer.phone or customer.bsuid
+    if recipient is None:
+        raise Broken(f"customer {customer.id} has neither a phone nor a business-scoped id")
+    return [
+        NewMessage(
+            conversation_id=conversation.id,
+            phone_number_id=conversation.phone_number_id,
+            recipient=recipient,
+            turn=turn.snapshot.turn,
+            n=n,
+            place=send.place,
+            message=send.message.to_json(),
+            due_at=now,
+        )
+        for n, send in enumerate(turn.sends)
+    ]
+
+
+def _heard(utterance: Utterance, *, entry_id: str, at: datetime) -> FromCustomer:
+    match utterance:
+        case Text(text=text):
+            return Said(id=entry_id, at=at, text=text)
+        case Tap(choice_id=choice_id, title=title):
+            return Tapped(id=entry_id, at=at, choice_id=choice_id, title=title)
+        case Media(kind=kind):
+            return Shared(id=entry_id, at=at, what=kind)
+        case Location():
+            return Shared(id=entry_id, at=at, what="location")
+        case _:
+            assert_never(utterance)
+
+
+def _words_of(utterance: Utterance) -> str | None:
+    """Return what the customer said in words; the title of a tapped button is what the customer replied."""
+    match utterance:
+        case Text(text=text):
+            return text
+        case Tap(title=title):
+            return title
+        case Media() | Location():
+            return None
+        case _:
+            assert_never(utterance)
+
+
+def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | FromCustomer:
+    """Read an inbox entry again: a service's event as the worker wrote it, or a message as the webhook got it."""
+    if entry.kind is EntryKind.EVENT:
+        body = cast("Mapping[str, str]", entry.body)
+        carries = cast("Mapping[str, JSON]", entry.body["carries"])
+        return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)
+    return _heard(read_again(entry.body), entry_id=str(entry.id), at=at)
+
+
+def _to_new(entry: InboxEntry) -> NewEntry:
+    return NewEntry(
+        kind=entry.kind,
+        source_id=entry.source_id,
+        body=entry.body,
+        text=entry.text,
+        received_at=entry.received_at,
+        customer_id=entry.customer_id,
+        conversation_id=entry.conversation_id,
+    )
+
+
+def _trace_of(error: Exception) -> Mapping[str, JSON]:
+    return {"error": type(error).__name__, "where": traceback.format_exception(error)[-3:]}

@@ -1,0 +1,85 @@
+"""Commands that run Soko: `up` for everything, `serve`, `worker` and `simulators` for one process each."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+commands = typer.Typer()
+
+
+@commands.command()
+def up() -> None:
+    """Run Soko here until Ctrl-C: databases, workers, web, and in development the simulators."""
+    from rich.console import Console
+
+    from soko.logs import configure
+    from soko.settings import load_settings
+    from soko.up import running, wait_for_a_signal
+
+    talk = Console(stderr=True)
+    settings = load_settings()
+    configure(stream=sys.stderr)
+    logs = settings.home / "logs"
+    with running(settings, logs=logs, report=lambda step: talk.print(f"[dim]{step} …[/dim]")) as stack:
+        talk.print(f"\n[bold green]Soko is up[/bold green]  {stack.web_url}")
+        talk.print(f"  WhatsApp webhook    {stack.web_url}/webhooks/whatsapp")
+        talk.print(f"  orders API          {stack.web_url}/docs")
+        talk.print(f"  health              {stack.web_url}/readyz")
+        if settings.is_development:
+            talk.print(f"  WhatsApp simulator  {settings.graph_url}/sim/health")
+            talk.print(f"  M-Pesa simulator    {settings.daraja_url}/sim/health")
+        talk.print(f"  logs                {logs}/\n[dim]Ctrl-C stops everything.[/dim]")
+        wait_for_a_signal(stack)
+        talk.print("[dim]Stopping …[/dim]")
+
+
+@commands.command()
+def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1") -> None:
+    """Run one web process."""
+    import uvicorn
+
+    from soko.assembly import build_turns, open_databases
+    from soko.embedded import engines
+    from soko.logs import configure
+    from soko.parent import watch_parent
+    from soko.settings import load_settings
+    from soko.web import build_app
+
+    settings = load_settings()
+    configure()
+    watch_parent()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        app = build_app(settings, urls, databases, build_turns(databases, urls))
+        uvicorn.run(app, host=host, port=settings.port, log_config=None, timeout_graceful_shutdown=5)
+
+
+@commands.command()
+def worker(
+    queues: Annotated[list[str] | None, typer.Argument(help="messages, pushes, events; all three when none is named")] = None,
+) -> None:
+    """Run the worker: one process for each queue."""
+    from router.wakeups import QueueName
+    from soko.logs import configure
+    from soko.settings import load_settings
+    from soko.workers import work_all
+
+    try:
+        chosen = [QueueName(queue) for queue in queues or list(QueueName)]
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; there are {', '.join(QueueName)}") from None
+    settings = load_settings()
+    configure()
+    work_all(settings, chosen)
+
+
+@commands.command()
+def simulators() -> None:
+    """Run the WhatsApp and M-Pesa simulators. Never in production."""
+    from soko.parent import watch_parent
+    from soko.settings import load_settings
+    from soko.simulators.both import serve_both
+
+    settings = load_settings()
+    watch_parent()
+    serve_both(settings)

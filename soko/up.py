@@ -1,0 +1,102 @@
+"""Everything on one command: engines, migrations, seed, simulators, workers and the web, started in order and stopped in order."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from router import migrating, seeding
+from router.migrating import Which
+from soko.children import Children
+from soko.embedded import Urls, engines
+from soko.errors import NotReady
+from soko.settings import Settings, to_variable
+
+READY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A running Soko."""
+
+    settings: Settings
+    urls: Urls
+    children: Children
+    web_url: str
+
+
+@contextmanager
+def running(settings: Settings, *, logs: Path | None, report: Callable[[str], None]) -> Iterator[Stack]:
+    """Start everything, say each step before it, and stop everything at the end of the block.
+
+    Errors: NotReady when something does not start; ChildDied when it starts and ends at once
+    """
+    report("Starting PostgreSQL and Valkey")
+    with engines(settings) as urls:
+        children = Children(environment=_environment(settings), logs=logs)
+        try:
+            if settings.is_development:
+                children.start("simulators", ["simulators"])
+            report("Migrating the databases" + (" and putting goods on the shelf" if settings.is_development else ""))
+            prepare(settings, urls)
+            report("Starting the web process and the workers")
+            children.start("worker", ["worker"])
+            children.start("web", ["serve"])
+            web_url = f"http://127.0.0.1:{settings.port}"
+            await_ready(f"{web_url}/readyz", children)
+            for simulator in (settings.graph_url, settings.daraja_url) if settings.is_development else ():
+                await_ready(f"{simulator}/sim/health", children)
+            yield Stack(settings=settings, urls=urls, children=children, web_url=web_url)
+        finally:
+            children.stop()
+
+
+def prepare(settings: Settings, urls: Urls) -> None:
+    """Bring both databases to the newest revision, in development with the seed's vendors."""
+    migrating.upgrade(urls.platform, Which.PLATFORM)
+    migrating.upgrade(urls.ops, Which.OPS)
+    if settings.is_development:
+        seeding.seed_platform(urls.platform)
+        seeding.seed_ops(urls.ops, urls.platform)
+
+
+def await_ready(url: str, children: Children) -> None:
+    """Wait until this address answers 200. Errors: NotReady with its last answer."""
+    end, last = time.monotonic() + READY_SECONDS, "no answer"
+    while time.monotonic() < end:
+        children.check()
+        try:
+            answer = httpx.get(url, timeout=5, trust_env=False)
+        except httpx.TransportError as error:
+            last = str(error)
+        else:
+            if answer.status_code == 200:
+                return
+            last = answer.text
+        time.sleep(0.05)
+    raise NotReady(f"{url} is not ready after {READY_SECONDS:.0f} s. Its last answer: {last}")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Give the children our own settings, word for word; embedded servers they find by the same home."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    values["home"] = settings.home.absolute()
+    return {to_variable(name): str(value) for name, value in values.items() if value is not None}
+
+
+def wait_for_a_signal(stack: Stack) -> None:
+    """Wait for Ctrl-C or SIGTERM. Errors: NotReady when one of the processes ends before."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda _number, _frame: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not stop.wait(0.5):
+            stack.children.check()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

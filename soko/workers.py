@@ -1,0 +1,53 @@
+"""The worker as one command: a process for each queue, each restarted when it dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from router.wakeups import QueueName
+from soko.assembly import build_tools, open_databases
+from soko.embedded import engines
+from soko.parent import watch_parent
+from soko.settings import Settings
+from worker.process import work
+
+log = structlog.get_logger(__name__)
+
+RESTART_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 30.0
+
+
+def work_all(settings: Settings, queues: Sequence[QueueName]) -> None:
+    """Work until SIGTERM or SIGINT. Everything is imported here once, before the processes fork off, and no thread yet runs."""
+    fork = multiprocessing.get_context("fork")
+    stop = threading.Event()
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(caught, lambda _number, _frame: stop.set())
+    running = {queue: fork.Process(target=_work_one, args=(settings, queue), name=queue) for queue in queues}
+    for process in running.values():
+        process.start()
+    parent = os.getppid()
+    while not stop.wait(RESTART_SECONDS) and os.getppid() == parent:  # an orphan would never be stopped
+        for queue, process in running.items():
+            if not process.is_alive():
+                log.error("worker_died", queue=queue, exit_code=process.exitcode)
+                running[queue] = fork.Process(target=_work_one, args=(settings, queue), name=queue)
+                running[queue].start()
+    for process in running.values():
+        process.terminate()
+    for process in running.values():
+        process.join(STOP_SECONDS)
+
+
+def _work_one(settings: Settings, queue: QueueName) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch_parent()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        structlog.contextvars.bind_contextvars(queue=str(queue), pid=os.getpid())
+        work(queue, build_tools(settings, databases, urls), redis_url=urls.redis)

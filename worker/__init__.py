@@ -1,0 +1,1 @@
+"""RQ jobs: when and how often things run. No rules live here."""

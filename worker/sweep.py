@@ -1,0 +1,38 @@
+"""Find due rows that no wake-up told us about, and do their jobs here and now.
+
+Flush Redis, lose a wake-up, kill a worker: the row is still there, and this looks every second.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+import structlog
+
+from router import due
+from router.errors import Unavailable
+from router.ids import VendorId
+from router.wakeups import Job
+from worker.jobs import push_stk, query_stk, send_messages, settle_payment, take_turns
+from worker.tools import Tools
+
+log = structlog.get_logger(__name__)
+
+DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
+    Job.SEND: send_messages.drain,
+    Job.PUSH: push_stk.drain,
+    Job.QUERY: query_stk.drain,
+    Job.SETTLE: settle_payment.drain,
+    Job.TURN: take_turns.drain,
+}
+
+
+def sweep(tools: Tools, jobs: Collection[Job]) -> None:
+    """Do every due job of these kinds, over all ops databases. One that is away fails alone, and is tried again."""
+    for target in tools.databases.ops_targets():
+        try:
+            with tools.databases.ops_at(target) as conn:
+                found = due.find(conn, jobs, now=tools.clock())
+            for job, vendor_id in found:
+                DRAIN[job](tools, vendor_id)
+        except Unavailable as error:
+            log.warning("sweep_unavailable", ops=target.name, error=str(error))
