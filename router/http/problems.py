@@ -1,0 +1,93 @@
+"""Errors as problem details: {"type", "title", "status", "detail", "errors": [{"field", "message"}]}."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from router.errors import Refused, Unavailable
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 5
+STATUS: Final = {
+    "key_unknown": HTTPStatus.UNAUTHORIZED,
+    "key_vendor_mismatch": HTTPStatus.FORBIDDEN,
+    "vendor_mismatch": HTTPStatus.FORBIDDEN,
+    "capability_off": HTTPStatus.FORBIDDEN,
+    "unknown_vendor": HTTPStatus.NOT_FOUND,
+    "unknown_order": HTTPStatus.NOT_FOUND,
+    "idempotency_key_reused": HTTPStatus.CONFLICT,
+    "out_of_stock": HTTPStatus.CONFLICT,
+    "unknown_item": HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field, by its path: "lines.0.qty"."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class InvalidField(Exception):  # noqa: N818 — named like its neighbours in router.errors
+    """A header or field that our own check refused: a 422 that names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ProblemRoute(APIRoute):
+    """A route whose errors are problem details, in whatever app it is mounted."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return _unprocessable([_field_error(problem) for problem in error.errors()])
+            except InvalidField as error:
+                return _unprocessable([FieldError(field=error.field, message=str(error))])
+            except Refused as error:
+                return _answer(STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), ())
+            except Unavailable as error:
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), ())
+
+        return answer
+
+
+def _unprocessable(errors: Sequence[FieldError]) -> Response:
+    detail = "; ".join(f"{error.field}: {error.message}" for error in errors)
+    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors)
+
+
+def _answer(status: HTTPStatus, code: str, detail: str, errors: Sequence[FieldError]) -> Response:
+    problem = Problem(type=f"urn:soko:{code}", title=status.phrase, status=status, detail=detail, errors=list(errors))
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(problem.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _field_error(problem: dict[str, Any]) -> FieldError:
+    path = [str(part) for part in problem["loc"] if part not in ("body", "header", "path", "query")]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "json_invalid":
+        return FieldError(field="body", message=f"not JSON: {problem['ctx']['error']}")
+    return FieldError(field=".".join(path) or "body", message=message)
