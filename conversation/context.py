@@ -66,7 +66,9 @@ def _to_order(order_id: OrderId, order: Order | None, attempt: IntentId | None) 
     """Before its first line an order has an id and no row: an empty basket."""
     lines: list[JSON] = []
     if order is not None:
-        lines = [{"product": str(line.item_id or ""), "name": line.name, "qty": line.qty, "total": line.total} for line in order.lines]
+        lines = [
+            {"product": str(line.item_id or ""), "name": line.name, "qty": line.qty, "total": line.total} for line in order.lines
+        ]
     return {
         "id": str(order_id),
         "number": order.number if order is not None else "",

@@ -21,7 +21,18 @@ from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
-from conversation.whatsapp.inbound import Incoming, Location, Media, OtherUpdate, StatusUpdate, Tap, Text, Update, Utterance, read_again
+from conversation.whatsapp.inbound import (
+    Incoming,
+    Location,
+    Media,
+    OtherUpdate,
+    StatusUpdate,
+    Tap,
+    Text,
+    Update,
+    Utterance,
+    read_again,
+)
 from router import channels, conversations, customers, events, inbox, outbox, timers
 from router.channels import Channel
 from router.conversations import Conversation
@@ -142,7 +153,7 @@ class Turns:
                     turn = self._take(work, conversation, customer, TimerFired(at=now, name=timer.name, turn=timer.turn))
             except Unavailable:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: an operator sees it in the log
                 self._drop_failed_timer(vendor_id, timer, error)
             else:
                 self._finish(vendor_id, turn)
@@ -170,7 +181,7 @@ class Turns:
                     inbox.mark_handled(work, entry_id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: the message is kept, an operator sees it
             self._keep_failed_message(channel, update, new, error)
         else:
             self._finish(vendor_id, turn)
@@ -192,9 +203,7 @@ class Turns:
                 inbox.mark_handled(work, entry_id, turn=None, now=entry.received_at)
 
     def _keep_other(self, channel: Channel, update: OtherUpdate) -> None:
-        entry = NewEntry(
-            kind=EntryKind.OTHER, source_id=update.source_id, body=update.raw, text=None, received_at=self._clock()
-        )
+        entry = NewEntry(kind=EntryKind.OTHER, source_id=update.source_id, body=update.raw, text=None, received_at=self._clock())
         log.info("update_of_unknown_kind", kind=update.kind)
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
@@ -231,7 +240,9 @@ class Turns:
             answer = services.run(call, desk)
             turn.heard(call, answer)
             seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
-            taken = step(self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context)
+            taken = step(
+                self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
+            )
         self._write(work, conversation, customer, turn, event)
         self._observe(turn.report(work.vendor_id, conversation.id))
         return turn
@@ -273,9 +284,7 @@ class Turns:
             self._keep_failed(work, conversation, customer, _to_new(entry), error)
         self._wakeups.wake([Job.SEND], vendor_id)
 
-    def _keep_failed(
-        self, work: Work, conversation: Conversation, customer: Customer, entry: NewEntry, error: Exception
-    ) -> None:
+    def _keep_failed(self, work: Work, conversation: Conversation, customer: Customer, entry: NewEntry, error: Exception) -> None:
         """A failed turn has its number too, and says one thing: the trouble text."""
         log.error("turn_failed", conversation_id=str(conversation.id), error=repr(error), exc_info=error)
         now = self._now(conversation)

@@ -16,7 +16,9 @@ _DUE: Final[Mapping[Job, LiteralString]] = {
         UNION SELECT vendor_id FROM outbox WHERE status = 'sending' AND lease_until <= %(now)s""",
     Job.PUSH: "SELECT DISTINCT vendor_id FROM stk_attempts WHERE status = 'prepared' AND due_at <= %(now)s",
     Job.QUERY: "SELECT DISTINCT vendor_id FROM stk_attempts WHERE next_query_at <= %(now)s",
-    Job.SETTLE: "SELECT DISTINCT vendor_id FROM callbacks WHERE handled_at IS NULL AND coalesce(try_again_at, %(now)s) <= %(now)s",
+    Job.SETTLE: """
+        SELECT DISTINCT vendor_id FROM callbacks
+        WHERE handled_at IS NULL AND coalesce(try_again_at, %(now)s) <= %(now)s""",
     Job.TURN: """
         SELECT vendor_id FROM inbox WHERE kind = 'event' AND handled_at IS NULL AND failed_at IS NULL
         UNION SELECT vendor_id FROM timers WHERE fired_at IS NULL AND due_at <= %(now)s""",

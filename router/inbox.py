@@ -50,6 +50,9 @@ KEEP_FAILED: Final = """
           error = excluded.error, trace = excluded.trace
     RETURNING id
     """
+LIST_FAILED: Final = f"""
+    SELECT {COLUMNS} FROM inbox WHERE vendor_id = %s AND failed_at IS NOT NULL AND handled_at IS NULL ORDER BY id LIMIT %s
+    """  # noqa: S608 — a constant list of columns
 REOPEN: Final = """
     UPDATE inbox SET failed_at = NULL, error = NULL, trace = NULL
     WHERE vendor_id = %s AND id = %s AND failed_at IS NOT NULL AND handled_at IS NULL
@@ -138,6 +141,11 @@ def keep_failed(work: Work, entry: NewEntry, *, error: str, trace: JSON, now: da
     if row is None:
         raise Broken("a failed inbox entry was neither found nor kept")
     return int(row["id"])
+
+
+def list_failed(work: Work, *, limit: int) -> list[InboxEntry]:
+    """List entries whose turn failed and that wait for an operator, oldest first."""
+    return [_entry(row) for row in work.conn.execute(LIST_FAILED, (work.vendor_id, limit))]
 
 
 def reopen(work: Work, entry_id: int) -> None:

@@ -29,7 +29,7 @@ class Children:
         if self._logs is not None:
             self._logs.mkdir(parents=True, exist_ok=True)
             output = self._files.enter_context((self._logs / f"{name}.log").open("ab"))
-        self._running[name] = subprocess.Popen(  # noqa: S603 - our own program, our own words
+        self._running[name] = subprocess.Popen(
             [sys.executable, "-m", "soko", *arguments],
             env=self._environment,
             stdin=subprocess.DEVNULL,

@@ -62,7 +62,11 @@ class Result:
         if self.stk_pushes != 1:
             found.append(f"{self.stk_pushes} STK pushes were made, not 1")
         receipt = self.payment.get("receipt")
-        sent = [message for message in self.messages if message["direction"] == "out" and message["status"] in ("sent", "delivered", "read")]
+        sent = [
+            message
+            for message in self.messages
+            if message["direction"] == "out" and message["status"] in ("sent", "delivered", "read")
+        ]
         if not receipt or not any(receipt in (message["text"] or "") for message in sent):
             found.append("the receipt was not sent to the customer")
         return found
@@ -76,7 +80,9 @@ def to_demo(settings: Settings) -> Settings:
     """Give the demo a home and ports of its own, so that it disturbs nothing that runs. Errors: NotReady in production."""
     if not settings.is_development:
         raise NotReady("The demo sends simulated messages and simulated money: run it with SOKO_ENV=development.")
-    port = next((first for first in range(settings.port, settings.port + 300, 3) if all(_is_free(first + n) for n in range(3))), None)
+    port = next(
+        (first for first in range(settings.port, settings.port + 300, 3) if all(_is_free(first + n) for n in range(3))), None
+    )
     if port is None:
         raise NotReady(f"No three free ports in a row above {settings.port}: set SOKO_PORT to another one.")
     address = f"http://127.0.0.1:{port}"
@@ -146,9 +152,7 @@ def play(
 
 
 def _await_replies(http: httpx.Client, settings: Settings, phone: str, count: int) -> list[dict[str, Any]]:
-    answer = http.get(
-        f"{settings.graph_url}/sim/messages", params={"phone": phone, "count": count, "timeout": PATIENCE_SECONDS}
-    )
+    answer = http.get(f"{settings.graph_url}/sim/messages", params={"phone": phone, "count": count, "timeout": PATIENCE_SECONDS})
     chat: list[dict[str, Any]] = answer.json()
     replies = [message for message in chat if message["direction"] == "out"]
     if len(replies) < count:

@@ -1,6 +1,6 @@
 """Is this process alive, and can it do its work? Two different questions for two different callers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from router import migrating
 from router.databases import Databases
 from router.errors import Unavailable
+from router.migrating import Which
 from router.wakeups import QueueName, heartbeat_key
 
 OK: Final = "ok"
@@ -18,6 +19,7 @@ OK: Final = "ok"
 def build_routes(databases: Databases, client: redis.Redis, clock: Callable[[], datetime]) -> APIRouter:
     """GET /healthz: the process answers. GET /readyz: databases, migrations, Redis and workers; 503 if one is not ok."""
     routes = APIRouter(tags=["health"])
+    heads = migrating.heads()
 
     @routes.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -25,7 +27,7 @@ def build_routes(databases: Databases, client: redis.Redis, clock: Callable[[], 
 
     @routes.get("/readyz", responses={503: {"description": "One of the checks is not ok; the body says which"}})
     def readyz(response: Response) -> dict[str, object]:
-        checks = _databases(databases) | _redis(client)
+        checks = _databases(databases, heads) | _redis(client)
         ready = all(state == OK for state in checks.values())
         response.status_code = 200 if ready else 503
         return {"status": OK if ready else "not ready", "checks": checks}
@@ -33,14 +35,13 @@ def build_routes(databases: Databases, client: redis.Redis, clock: Callable[[], 
     return routes
 
 
-def _databases(databases: Databases) -> dict[str, str]:
+def _databases(databases: Databases, heads: Mapping[str, str]) -> dict[str, str]:
     """A dedicated database that is away is its vendor's trouble alone, so it is not asked here."""
-    heads = migrating.heads()
     try:
         with databases.platform() as conn:
-            platform = _revision(migrating.current(conn, "platform"), heads["platform"])
+            platform = _revision(migrating.current(conn, Which.PLATFORM), heads[Which.PLATFORM])
         with databases.ops_at(databases.ops_targets()[0]) as conn:
-            ops = _revision(migrating.current(conn, "ops"), heads["ops"])
+            ops = _revision(migrating.current(conn, Which.OPS), heads[Which.OPS])
     except Unavailable as error:
         return {"databases": str(error)}
     return {"platform": platform, "ops": ops}

@@ -1,4 +1,4 @@
-"""Everything on one command: engines, migrations, seed, simulators, workers and the web, started in order and stopped in order."""
+"""Everything on one command: engines, migrations, seed, simulators, workers and web, started and stopped in order."""
 
 import signal
 import threading

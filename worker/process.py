@@ -9,7 +9,7 @@ import structlog
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from router.wakeups import QUEUE_OF, Job, QueueName, connect, heartbeat_key
+from router.wakeups import QUEUE_OF, QueueName, connect, heartbeat_key
 from worker.retries import HEARTBEAT_SECONDS, SWEEP_SECONDS
 from worker.sweep import sweep
 from worker.tools import Tools, hold
@@ -25,7 +25,9 @@ def work(queue: QueueName, tools: Tools, *, redis_url: str) -> None:
     sweeper.start()
     client = redis.Redis.from_url(redis_url)  # RQ sets the timeouts its blocking reads need
     try:
-        SimpleWorker([Queue(queue, connection=client, serializer=JSONSerializer)], connection=client, serializer=JSONSerializer).work()
+        SimpleWorker(
+            [Queue(queue, connection=client, serializer=JSONSerializer)], connection=client, serializer=JSONSerializer
+        ).work()
     finally:
         stop.set()
         sweeper.join(timeout=SWEEP_SECONDS * 5)

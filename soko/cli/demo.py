@@ -71,7 +71,9 @@ def _show(console: "Console", message: Mapping[str, Any]) -> None:
     if message["list"]:
         rows = message["list"]["rows"]
         lines += [f"[cyan]≡ {escape(message['list']['button'])}[/cyan]"]
-        lines += [f"[cyan]  · {escape(row['title'])}[/cyan] [dim]{escape(row.get('description') or '')}[/dim]" for row in rows[:4]]
+        lines += [
+            f"[cyan]  · {escape(row['title'])}[/cyan] [dim]{escape(row.get('description') or '')}[/dim]" for row in rows[:4]
+        ]
         lines += [f"[dim]    and {len(rows) - 4} more[/dim]"] if len(rows) > 4 else []
     panel = Panel("\n".join(lines), border_style="green" if out else "white", expand=False, width=None)
     console.print(Align(panel, "left" if out else "right", width=72))
@@ -87,14 +89,16 @@ def _sum_up(console: "Console", result: "Result") -> None:
         console.print(f"\n[bold]order[/bold]    {order['number']}  {order['status']}  KES {order['total']:,}  ({lines})")
     if payment:
         console.print(
-            f"[bold]payment[/bold]  {payment['receipt']}  KES {payment['amount']:,} to {payment['paid_to_kind']} {payment['paid_to']}, "
-            f"confirmed by {payment['confirmed_by']}"
+            f"[bold]payment[/bold]  {payment['receipt']}  KES {payment['amount']:,} to {payment['paid_to_kind']}"
+            f" {payment['paid_to']}, confirmed by {payment['confirmed_by']}"
         )
     console.print(f"[bold]pushes[/bold]   {result.stk_pushes}")
     table = Table("", "message", "status", title="what the databases hold", title_justify="left", box=None)
     for message in result.messages:
         text = (message["text"] or "").split("\n")[0]
-        table.add_row("→" if message["direction"] == "in" else "←", text[:60], TICKS.get(message["status"], "") + " " + message["status"])
+        table.add_row(
+            "→" if message["direction"] == "in" else "←", text[:60], TICKS.get(message["status"], "") + " " + message["status"]
+        )
     console.print(table)
     clock = Table("where the time went", "seconds", box=None)
     for name, seconds in result.seconds.items():

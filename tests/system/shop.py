@@ -95,7 +95,7 @@ class Shop:
     def count(self, statement: str) -> int:
         """Run one counting statement on the vendor's ops database."""
         with self.databases.ops(self.vendor_id) as conn:
-            row = conn.execute(statement).fetchone()  # type: ignore[call-overload]  # a test's own statement
+            row = conn.execute(statement).fetchone()
         assert row is not None
         return int(next(iter(row.values())))
 

@@ -42,7 +42,10 @@ def test_two_messages_of_one_customer_at_once_are_both_answered_and_none_is_lost
     shop = working_shop
     shop.ask(text="Habari")
     before = len(shop.replies())
-    body = [{"phone_number_id": "100000000000001", "from": shop.phone, "name": "Mteja", "text": text} for text in ("2 unga", "1 sukari")]
+    body = [
+        {"phone_number_id": "100000000000001", "from": shop.phone, "name": "Mteja", "text": text}
+        for text in ("2 unga", "1 sukari")
+    ]
     held = [shop.http.post(f"{shop.whatsapp_url}/sim/say", json={**each, "hold": True}).json()["body"] for each in body]
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda raw: shop.http.post(f"{shop.whatsapp_url}/sim/deliver", json={"body": raw}).json(), held))
@@ -59,7 +62,9 @@ def test_a_batch_of_messages_is_answered_one_by_one(working_shop: Shop) -> None:
     shop = working_shop
     said = [{"phone_number_id": "100000000000001", "from": shop.phone, "text": text} for text in ("Habari", "2 unga", "1 sukari")]
     shop.http.post(f"{shop.whatsapp_url}/sim/say", json={"batch": said}).raise_for_status()
-    shop.until(lambda: shop.count("SELECT count(*) FROM inbox WHERE kind = 'message' AND handled_at IS NOT NULL") == 3, "three turns")
+    shop.until(
+        lambda: shop.count("SELECT count(*) FROM inbox WHERE kind = 'message' AND handled_at IS NOT NULL") == 3, "three turns"
+    )
     assert shop.count("SELECT sum(qty) FROM order_lines") == 3
 
 

@@ -7,9 +7,8 @@ from uuid import UUID
 
 import structlog
 
-from conversation.whatsapp.outbound import Later, Refused, Sent, SendOutcome, Unknown
+from conversation.whatsapp.outbound import Later, Refused, SendOutcome, Sent, Unknown
 from router import channels, outbox
-from router.errors import Broken
 from router.ids import VendorId
 from router.outbox import OutboxRow
 from router.wakeups import Job

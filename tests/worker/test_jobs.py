@@ -1,0 +1,173 @@
+"""The jobs of a worker against the real databases and the WhatsApp simulator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+
+from conversation.turn import Turns
+from conversation.whatsapp.outbound import CloudApi
+from payments.access_token import AccessTokens
+from payments.daraja import DarajaClient
+from router import conversations, customers, due, outbox
+from router.databases import SHARED, Databases
+from router.ids import ConversationId, VendorId
+from router.outbox import NewMessage
+from router.wakeups import Job, Wakeups
+from router.work import unit_of_work
+from soko.assembly import load_flows
+from soko.settings import Settings
+from soko.simulators import whatsapp
+from soko.simulators.serving import running
+from worker.jobs import send_messages
+from worker.retries import UNKNOWN_WAIT_SECONDS
+from worker.sweep import sweep
+from worker.tools import Tools
+
+NUMBER = "100000000000001"
+PHONE = "254700000001"
+
+
+class Clock:
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    return Clock(now)
+
+
+@contextmanager
+def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Clock) -> Iterator[Tools]:
+    yield Tools(
+        databases=databases,
+        turns=Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(None), clock=clock),
+        cloud_api=CloudApi(base_url=f"{graph_url}/v26.0"),
+        daraja=DarajaClient(base_url="http://127.0.0.1:1", tokens=AccessTokens(None)),
+        wakeups=Wakeups(None),
+        open_secret=settings.open_secret,
+        clock=clock,
+        callback_base_url="http://127.0.0.1:1",
+    )
+
+
+@pytest.fixture
+def graph_url() -> Iterator[str]:
+    with running(whatsapp.build_app(app_url="http://127.0.0.1:1", retry_waits_seconds=())) as url:
+        httpx.put(f"{url}/sim/phones/{PHONE}", json={"last_said_seconds_ago": 60}).raise_for_status()
+        yield url
+
+
+@pytest.fixture
+def tools(databases: Databases, settings: Settings, graph_url: str, clock: Clock) -> Iterator[Tools]:
+    with tools_at(databases, settings, graph_url, clock) as made:
+        yield made
+
+
+def owe(tools: Tools, vendor_id: VendorId, *texts: str, turn: int = 1) -> ConversationId:
+    now = tools.clock()
+    with unit_of_work(tools.databases, vendor_id) as work:
+        customer = customers.recognise(work, phone=PHONE, bsuid=None, name=None, now=now)
+        conversation = conversations.lock(work, customer_id=customer.id, phone_number_id=NUMBER, now=now)
+        outbox.add(
+            work,
+            [
+                NewMessage(
+                    conversation_id=conversation.id,
+                    phone_number_id=NUMBER,
+                    recipient=PHONE,
+                    turn=turn,
+                    n=n,
+                    place="shop.greet.say",
+                    message={"text": text},
+                    due_at=now,
+                )
+                for n, text in enumerate(texts)
+            ],
+        )
+    return conversation.id
+
+
+def sent(graph_url: str) -> list[str]:
+    chat = httpx.get(f"{graph_url}/sim/messages", params={"phone": PHONE}).json()
+    return [message["text"] for message in chat if message["direction"] == "out"]
+
+
+def statuses(tools: Tools, vendor_id: VendorId) -> list[str]:
+    with tools.databases.ops(vendor_id) as conn:
+        return [row["status"] for row in conn.execute("SELECT status FROM outbox ORDER BY id")]
+
+
+def test_replies_leave_in_the_order_they_were_written(tools: Tools, vendor_id: VendorId, graph_url: str) -> None:
+    owe(tools, vendor_id, "one", "two", "three")
+    owe(tools, vendor_id, "four", turn=2)
+    send_messages.drain(tools, vendor_id)
+    assert sent(graph_url) == ["one", "two", "three", "four"]
+    assert statuses(tools, vendor_id) == ["sent"] * 4
+
+
+def test_a_message_meta_cannot_take_now_holds_back_those_after_it(
+    tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
+) -> None:
+    script = {"last_said_seconds_ago": 60, "send_error": {"http": 429, "code": 130429, "times": 1}}
+    httpx.put(f"{graph_url}/sim/phones/{PHONE}", json=script).raise_for_status()
+    owe(tools, vendor_id, "one", "two")
+    send_messages.drain(tools, vendor_id)
+    assert sent(graph_url) == []
+    clock.now += timedelta(minutes=5)
+    send_messages.drain(tools, vendor_id)
+    assert sent(graph_url) == ["one", "two"]
+
+
+def test_a_lost_answer_is_sent_once_more_after_a_wait_and_no_oftener(
+    tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
+) -> None:
+    httpx.put(f"{graph_url}/sim/phones/{PHONE}", json={"last_said_seconds_ago": 60, "lose_answer": True}).raise_for_status()
+    owe(tools, vendor_id, "one")
+    for _ in range(4):
+        send_messages.drain(tools, vendor_id)
+        clock.now += timedelta(seconds=UNKNOWN_WAIT_SECONDS + 1)
+    assert sent(graph_url) == ["one", "one"]
+    assert statuses(tools, vendor_id) == ["failed"]
+
+
+def test_a_claim_of_a_killed_worker_is_taken_over_when_its_lease_ends(
+    tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
+) -> None:
+    owe(tools, vendor_id, "one")
+    with unit_of_work(tools.databases, vendor_id) as work:
+        assert len(outbox.claim(work, now=clock(), lease_seconds=20, limit=16)) == 1
+    send_messages.drain(tools, vendor_id)
+    assert sent(graph_url) == []
+    for _ in range(3):
+        clock.now += timedelta(seconds=UNKNOWN_WAIT_SECONDS + 20)
+        sweep(tools, [Job.SEND])
+    assert sent(graph_url) == ["one"]
+
+
+def test_the_sweep_finds_what_no_wakeup_told_of(tools: Tools, vendor_id: VendorId, graph_url: str) -> None:
+    owe(tools, vendor_id, "one")
+    with tools.databases.ops_at(SHARED) as conn:
+        assert due.find(conn, list(Job), now=tools.clock()) == [(Job.SEND, vendor_id)]
+    sweep(tools, list(Job))
+    assert sent(graph_url) == ["one"]
+    with tools.databases.ops_at(SHARED) as conn:
+        assert due.find(conn, list(Job), now=tools.clock()) == []
+
+
+def test_a_number_without_a_channel_fails_its_message_and_says_which(tools: Tools, vendor_id: VendorId) -> None:
+    owe(tools, vendor_id, "one")
+    with tools.databases.ops(vendor_id) as conn:
+        conn.execute("UPDATE outbox SET phone_number_id = '999'")
+    send_messages.drain(tools, vendor_id)
+    with tools.databases.ops(vendor_id) as conn:
+        row = conn.execute("SELECT status, error FROM outbox").fetchone()
+    assert row is not None
+    assert row["status"] == "failed"
+    assert "999" in row["error"]
