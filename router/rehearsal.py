@@ -1,0 +1,198 @@
+"""Playing a conversation on the real tables and leaving no trace: two open transactions, rolled back at the end.
+
+Also the few reads that only a rehearsal needs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import psycopg
+from psycopg import Connection, Rollback
+from psycopg.rows import DictRow
+
+from router.databases import SHARED, Databases, OpsTarget
+from router.errors import Broken
+from router.ids import VendorId
+from router.json_values import JSON
+from router.work import Work
+
+# What a commit would check: a savepoint leaves deferred constraints alone.
+AS_AT_COMMIT: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+VENDORS: Final = "SELECT id, name FROM vendors ORDER BY created_at, id"
+SET_STOCK: Final = "UPDATE catalog_items SET stock = %s WHERE vendor_id = %s AND name = %s"
+DUE: Final = """
+    SELECT
+      EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
+      EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND next_query_at <= %(now)s
+              AND checkout_request_id IS NOT NULL AND status IN ('accepted', 'unresolved')) AS query,
+      EXISTS (SELECT FROM callbacks WHERE vendor_id = %(vendor_id)s AND handled_at IS NULL
+              AND (try_again_at IS NULL OR try_again_at <= %(now)s)) AS settle,
+      EXISTS (SELECT FROM inbox WHERE vendor_id = %(vendor_id)s AND kind = 'event' AND handled_at IS NULL AND failed_at IS NULL)
+        OR EXISTS (SELECT FROM timers WHERE vendor_id = %(vendor_id)s AND fired_at IS NULL AND due_at <= %(now)s) AS turn,
+      least(
+        (SELECT min(due_at) FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at > %(now)s),
+        (SELECT min(next_query_at) FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND next_query_at > %(now)s),
+        (SELECT min(due_at) FROM timers WHERE vendor_id = %(vendor_id)s AND fired_at IS NULL AND due_at > %(now)s)
+      ) AS next_at
+    """
+SAID: Final = "SELECT id, place, message FROM outbox WHERE vendor_id = %s AND id > %s ORDER BY id"
+FAILED: Final = "SELECT error FROM inbox WHERE vendor_id = %s AND failed_at IS NOT NULL ORDER BY id"
+ORDER_STATUS: Final = """
+    SELECT o.number, o.status FROM conversations c JOIN orders o ON o.vendor_id = c.vendor_id AND o.id = c.order_id
+    WHERE c.vendor_id = %s
+    """
+CONSENTS: Final = """
+    SELECT a.intent_id, a.dispatched_at IS NOT NULL AS dispatched, m.text, m.received_at, o.confirmed_at
+    FROM stk_attempts a
+    JOIN payment_intents i ON i.vendor_id = a.vendor_id AND i.id = a.intent_id
+    JOIN inbox m ON m.vendor_id = a.vendor_id AND m.id = a.pay_message_id
+    JOIN orders o ON o.vendor_id = i.vendor_id AND o.id = i.order_id
+    WHERE a.vendor_id = %s
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """What a worker would find to do for one vendor at a moment, and the next moment at which there is more."""
+
+    push: bool
+    query: bool
+    settle: bool
+    turn: bool
+    next_at: datetime | None
+
+    @property
+    def anything(self) -> bool:
+        """Tell whether there is work now."""
+        return self.push or self.query or self.settle or self.turn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One message on its way to the customer."""
+
+    id: int
+    place: str
+    message: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSeen:
+    """The order that the conversation is about."""
+
+    number: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentSeen:
+    """A prompt with the message that allowed it."""
+
+    intent_id: str
+    dispatched: bool
+    text: str | None
+    received_at: datetime
+    confirmed_at: datetime | None
+
+
+# ---------------------------------------------------------------- two transactions that are undone
+
+
+class _Rehearsal(Databases):
+    """Hands out the same two connections for ever, each transaction a savepoint; every vendor lives in the one ops database."""
+
+    def __init__(self, databases: Databases, *, platform: Connection[DictRow], ops: Connection[DictRow]) -> None:
+        super().__init__(platform_url="", ops_url="", resolve_secret=lambda reference: reference)
+        self.cache = databases.cache
+        self._platform = platform
+        self._ops = ops
+
+    @contextmanager
+    def platform(self) -> Iterator[Connection[DictRow]]:
+        """One savepoint on the platform database."""
+        with _savepoint(self._platform) as conn:
+            yield conn
+
+    @contextmanager
+    def ops_at(self, target: OpsTarget) -> Iterator[Connection[DictRow]]:
+        """One savepoint on the ops database."""
+        del target
+        with _savepoint(self._ops) as conn:
+            yield conn
+
+    def ops_targets(self) -> Sequence[OpsTarget]:
+        """Name the one ops database."""
+        return (SHARED,)
+
+    def target_of(self, vendor_id: VendorId) -> OpsTarget:
+        """Name the one ops database."""
+        del vendor_id
+        return SHARED
+
+    def close(self) -> None:
+        """Leave the connections to whoever opened them."""
+
+
+@contextmanager
+def _savepoint(conn: Connection[DictRow]) -> Iterator[Connection[DictRow]]:
+    try:
+        with conn.transaction():
+            yield conn
+            conn.execute(AS_AT_COMMIT)
+    except psycopg.Error as error:
+        raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
+
+
+@contextmanager
+def rehearse(databases: Databases) -> Iterator[Databases]:
+    """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most."""
+    with databases.platform() as platform:
+        with databases.ops_at(SHARED) as ops:
+            yield _Rehearsal(databases, platform=platform, ops=ops)
+            raise Rollback
+        raise Rollback
+
+
+# ---------------------------------------------------------------- reads of a rehearsal
+
+
+def list_vendors(databases: Databases) -> Mapping[VendorId, str]:
+    """Name every vendor."""
+    with databases.platform() as conn:
+        return {VendorId(row["id"]): row["name"] for row in conn.execute(VENDORS)}
+
+
+def set_stock(databases: Databases, vendor_id: VendorId, name: str, left: int) -> bool:
+    """Say how many of a product are left; False when the vendor has no such product."""
+    with databases.platform() as conn:
+        return conn.execute(SET_STOCK, (left, vendor_id, name)).rowcount == 1
+
+
+def look(work: Work, *, now: datetime) -> Due:
+    """See what is due for this vendor, in one statement."""
+    row = work.conn.execute(DUE, {"vendor_id": work.vendor_id, "now": now}).fetchone()
+    return Due(**row or {})
+
+
+def list_said(work: Work, *, after: int) -> list[Said]:
+    """List the messages that were put into the outbox after one."""
+    return [Said(**row) for row in work.conn.execute(SAID, (work.vendor_id, after))]
+
+
+def list_failed(work: Work) -> list[str]:
+    """List what went wrong in turns that failed."""
+    return [str(row["error"]) for row in work.conn.execute(FAILED, (work.vendor_id,))]
+
+
+def get_order(work: Work) -> OrderSeen | None:
+    """Return the order that the one conversation of this rehearsal is about; None before its first item."""
+    row = work.conn.execute(ORDER_STATUS, (work.vendor_id,)).fetchone()
+    return None if row is None else OrderSeen(**row)
+
+
+def list_consents(work: Work) -> list[ConsentSeen]:
+    """List every prompt with the message that allowed it."""
+    return [ConsentSeen(**(row | {"intent_id": str(row["intent_id"])})) for row in work.conn.execute(CONSENTS, (work.vendor_id,))]
