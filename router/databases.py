@@ -166,14 +166,13 @@ class Databases:
             # A failed connect is not repeated in the background: the next caller tries again at once.
             reconnect_timeout=0.0,
             num_workers=1,
-            check=_refuse_hung_up,
             open=True,
         )
 
     @contextmanager
     def _transaction(self, name: str, pool: Pool) -> Iterator[Connection[DictRow]]:
         try:
-            with pool.connection() as conn, conn.transaction():
+            with _lent(pool) as conn, conn.transaction():
                 yield conn
         except TRY_AGAIN as error:
             raise Unavailable(f"the {name} database is away or too busy: {_first_line(error)}") from error
@@ -183,13 +182,28 @@ class Databases:
             raise Broken(f"the {name} database refused: {_first_line(error)}") from error
 
 
-def _refuse_hung_up(conn: Connection[DictRow]) -> None:
-    """Refuse an idle connection that has something to read: the server said goodbye. Costs no round trip."""
+@contextmanager
+def _lent(pool: Pool) -> Iterator[Connection[DictRow]]:
+    """Lend a connection that the server has not closed; a restart of the server costs nobody an error."""
+    conn = pool.getconn()
+    # At most every other idle connection is as dead as this one. The pool's own check would sleep between two of them.
+    for _ in range(pool.max_size):
+        if not _hung_up(conn):
+            break
+        conn.close()
+        pool.putconn(conn)
+        conn = pool.getconn()
+    try:
+        yield conn
+    finally:
+        pool.putconn(conn)
+
+
+def _hung_up(conn: Connection[DictRow]) -> bool:
+    """Tell whether an idle connection has something to read: the server said goodbye. Costs no round trip."""
     poll = select.poll()
     poll.register(conn.fileno(), select.POLLIN)
-    if poll.poll(0):
-        conn.close()
-        raise psycopg.OperationalError("the server closed this connection while it was idle")
+    return bool(poll.poll(0))
 
 
 def _dedicated(db_target: object) -> OpsTarget:

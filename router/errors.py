@@ -1,7 +1,7 @@
 """The three kinds of trouble, sorted by what the caller does next."""
 
 
-class Refused(Exception):  # noqa: N818 — named after what the caller reads, as in the style guide
+class Refused(Exception):
     """A rule said no: a 4xx for the caller, no stack trace. `code` is stable, the message is for people."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -9,9 +9,9 @@ class Refused(Exception):  # noqa: N818 — named after what the caller reads, a
         self.code = code
 
 
-class Unavailable(Exception):  # noqa: N818
+class Unavailable(Exception):
     """What we need is down or too slow: try again later."""
 
 
-class Broken(Exception):  # noqa: N818
+class Broken(Exception):
     """Our bug or bad data: stop and alert."""

@@ -128,7 +128,10 @@ def get_for_turn(work: Work, entry_id: int) -> InboxEntry | None:
 
 
 def mark_handled(work: Work, entry_id: int, *, turn: int | None, now: datetime) -> None:
-    """Close an entry, with the turn it caused, if it caused one. Raises Broken when it was closed before: two turns would have had the same cause."""
+    """Close an entry, with the turn it caused, if it caused one.
+
+    Raises Broken when it was closed before: two turns would have had the same cause.
+    """
     if work.conn.execute(MARK_HANDLED, (now, turn, work.vendor_id, entry_id)).rowcount != 1:
         message = f"inbox entry {entry_id} is not open"
         raise Broken(message)

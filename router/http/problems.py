@@ -44,7 +44,7 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
-class InvalidField(Exception):  # noqa: N818 — named like its neighbours in router.errors
+class InvalidField(Exception):
     """A header or field that our own check refused: a 422 that names it."""
 
     def __init__(self, field: str, message: str) -> None:
