@@ -1,0 +1,109 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from payments.access_token import AccessTokens
+from payments.daraja import DarajaClient
+from payments.webhook import build_routes
+from router.databases import Databases
+from router.ids import VendorId
+from router.wakeups import Wakeups
+from soko.simulators.daraja import Kind, Vendor, build_app
+from soko.simulators.serving import running
+from tests.payments.shop import PHONE, Clock, Shop
+
+PAYBILL = Vendor(
+    short_code="174379",
+    kind=Kind.PAYBILL,
+    party_b="174379",
+    consumer_key="sim-key-1",
+    consumer_secret="sim-secret-1",
+    passkey="sim-passkey-1",
+)
+
+
+@pytest.fixture(scope="session")
+def clock_of_all() -> Clock:
+    return Clock(now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def clock(clock_of_all: Clock, now: datetime) -> Clock:
+    clock_of_all.now = now
+    return clock_of_all
+
+
+@pytest.fixture
+def shop(databases: Databases, vendor_id: VendorId, clock: Clock) -> Shop:
+    """Give the seeded paybill vendor, without a network."""
+    return Shop(databases=databases, vendor_id=vendor_id, clock=clock)
+
+
+# M-Pesa over HTTP
+
+
+@dataclass
+class Mpesa:
+    """The simulated M-Pesa, seen by the test."""
+
+    url: str
+    http: httpx.Client
+
+    def script(self, phone: str = PHONE, **scenario: Any) -> None:
+        scenario = {"delay_seconds": 0.02, **scenario}
+        self.http.put(f"{self.url}/sim/phones/{phone}", json=scenario).raise_for_status()
+
+    def pushes(self, **query: Any) -> list[dict[str, Any]]:
+        pushes: list[dict[str, Any]] = self.http.get(f"{self.url}/sim/pushes", params={"timeout": 5, **query}).json()
+        return pushes
+
+    def posts(self, path: str = "/mpesa/stkpush/v1/processrequest") -> list[dict[str, Any]]:
+        log = self.http.get(f"{self.url}/sim/requests").json()
+        return [each for each in log if each["path"] == path]
+
+
+@pytest.fixture(scope="session")
+def mpesa_url(clock_of_all: Clock) -> Iterator[str]:
+    with running(build_app(vendors=(PAYBILL,), clock=clock_of_all)) as url:
+        yield url
+
+
+@pytest.fixture
+def mpesa(mpesa_url: str, clock: Clock) -> Iterator[Mpesa]:
+    assert clock.now
+    with httpx.Client(trust_env=False, timeout=10) as http:
+        http.delete(f"{mpesa_url}/sim").raise_for_status()
+        http.delete(f"{mpesa_url}/sim/tokens").raise_for_status()
+        yield Mpesa(url=mpesa_url, http=http)
+
+
+@pytest.fixture
+def daraja(mpesa: Mpesa) -> Iterator[DarajaClient]:
+    client = DarajaClient(base_url=mpesa.url, tokens=AccessTokens(None), read_seconds=0.5)
+    yield client
+    client.close()
+
+
+class Quiet:
+    """An app without threads, for `running`."""
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def open_shop(shop: Shop) -> Iterator[Shop]:
+    """Give the shop with its callback endpoint on loopback."""
+    app = FastAPI(title="callbacks")
+    app.state.simulator = Quiet()
+    app.include_router(build_routes(shop.databases, Wakeups(None)))
+    with running(app) as url:
+        yield Shop(databases=shop.databases, vendor_id=shop.vendor_id, clock=shop.clock, callback_base_url=url)

@@ -1,0 +1,169 @@
+"""A vendor's day as payments see it: a customer, a confirmed order, the PAY, and everybody's clock."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from payments import reconcile, requests, settle, stk
+from payments.daraja import Daraja
+from payments.requests import Prepared
+from router import conversations, inbox
+from router.databases import Databases
+from router.ids import ConversationId, CustomerId, IntentId, OrderId, VendorId
+from router.inbox import EntryKind, NewEntry
+from router.orders import store as orders
+from router.payment_intents import callbacks, store
+from router.payment_intents.store import Intent
+from router.secret_refs import open_secret
+from router.work import unit_of_work
+
+PHONE = "254712345678"
+_numbers = count(1)
+
+
+@dataclass
+class Clock:
+    """The time of the test, of the app and of the simulator alike."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **units: float) -> datetime:
+        self.now += timedelta(**units)
+        return self.now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordered:
+    order_id: OrderId
+    customer_id: CustomerId
+    conversation_id: ConversationId
+    phone: str
+    total: int
+
+
+def open_plain(reference: str) -> str:
+    return open_secret(reference, allow_plain=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    databases: Databases
+    vendor_id: VendorId
+    clock: Clock
+    callback_base_url: str = "http://127.0.0.1:9"
+    opened: list[str] = field(default_factory=list)
+
+    # the customer
+
+    def order(self, total: int = 430, phone: str = PHONE) -> Ordered:
+        """Make a CONFIRMED order of one customer."""
+        now = self.clock()
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            order = orders.create(
+                work, customer_phone=phone, amount=total, lines=(), idempotency_key=None, request_sha256=b"", now=now
+            )
+            conversation = conversations.lock(work, customer_id=order.customer_id, phone_number_id="100000000000001", now=now)
+            assert isinstance(orders.confirm(work, order_id=order.id, now=now), orders.Confirmed)
+        return Ordered(
+            order_id=order.id, customer_id=order.customer_id, conversation_id=conversation.id, phone=phone, total=total
+        )
+
+    def say(self, ordered: Ordered, text: str = "PAY", source_id: str | None = None) -> int:
+        """Store a message of the customer; gives its inbox id."""
+        entry = NewEntry(
+            kind=EntryKind.MESSAGE,
+            source_id=source_id or f"wamid.{next(_numbers)}",
+            body={},
+            text=text,
+            received_at=self.clock(),
+            customer_id=ordered.customer_id,
+            conversation_id=ordered.conversation_id,
+        )
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            message_id = inbox.accept(work, entry)
+        assert message_id is not None
+        return message_id
+
+    def prepare(self, ordered: Ordered, message_id: int, **changes: Any) -> Prepared | requests.Busy | requests.Refused:
+        terms: dict[str, Any] = {
+            "order_id": ordered.order_id,
+            "customer_id": ordered.customer_id,
+            "amount": ordered.total,
+            "msisdn": ordered.phone,
+            "pay_message_id": message_id,
+            "now": self.clock(),
+        }
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            return requests.prepare(work, **(terms | changes))
+
+    def consented(self, total: int = 430, phone: str = PHONE) -> Intent:
+        """Make an order, PAY included."""
+        ordered = self.order(total, phone)
+        prepared = self.prepare(ordered, self.say(ordered))
+        assert isinstance(prepared, Prepared), prepared
+        return self.intent(prepared.intent_id)
+
+    # the worker
+
+    def push(self, daraja: Daraja) -> bool:
+        return stk.push_next(
+            self.databases,
+            daraja,
+            vendor_id=self.vendor_id,
+            now=self.clock(),
+            callback_base_url=self.callback_base_url,
+            open_secret=self.open_secret,
+        )
+
+    def query(self, daraja: Daraja) -> bool:
+        return reconcile.query_next(
+            self.databases, daraja, vendor_id=self.vendor_id, now=self.clock(), open_secret=self.open_secret
+        )
+
+    def settle(self) -> bool:
+        return settle.settle_next(self.databases, vendor_id=self.vendor_id, now=self.clock())
+
+    def sweep(self) -> int:
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            return reconcile.sweep(work, now=self.clock())
+
+    def open_secret(self, reference: str) -> str:
+        self.opened.append(reference)
+        return open_plain(reference)
+
+    # M-Pesa without HTTP
+
+    def call_back(self, intent_id: IntentId, body: str) -> None:
+        """Store a callback as the webhook would."""
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            callbacks.keep_callback(work, intent_id, body=body, peer=None)
+
+    # looking
+
+    def intent(self, intent_id: IntentId) -> Intent:
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            found = store.get(work, intent_id)
+        assert found is not None
+        return found
+
+    def states(self, intent_id: IntentId) -> tuple[str, str, str]:
+        """Give the statuses of the intent, of its attempt and of its order."""
+        intent = self.intent(intent_id)
+        (order,) = self.rows("SELECT status FROM orders WHERE id = %s", intent.order_id)
+        return str(intent.status), str(intent.attempt.status), order["status"]
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        with self.databases.ops(self.vendor_id) as conn:
+            return conn.execute(statement.encode(), values).fetchall()
+
+    def news(self) -> list[tuple[str, str | None]]:
+        """Give the outcomes told to conversations, with their receipts."""
+        rows = self.rows("SELECT body FROM inbox WHERE kind = 'event' ORDER BY id")
+        return [(row["body"]["outcome"], row["body"]["carries"]["receipt"]) for row in rows]
+
+    def events(self, pattern: str = "payment%") -> list[str]:
+        return [row["type"] for row in self.rows("SELECT type FROM domain_events WHERE type LIKE %s ORDER BY id", pattern)]

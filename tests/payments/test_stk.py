@@ -1,0 +1,372 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from payments import stk
+from payments.access_token import AccessTokens
+from payments.credentials import Credentials
+from payments.daraja import Accepted, Ambiguous, DarajaClient, NoAnswer, Rejected, StkQuestion, StkRequest
+from payments.requests import Prepared
+from router.databases import Databases
+from router.errors import Refused
+from router.orders import store as orders
+from router.payment_intents import attempts, trail
+from router.work import unit_of_work
+from tests.payments.conftest import Mpesa
+from tests.payments.shop import Shop
+
+
+def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script()
+    intent = open_shop.consented()
+    assert open_shop.push(daraja)
+    assert not open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
+    (push,) = mpesa.pushes(count=1, callbacks=1)
+    assert (push["amount"], push["party_b"], push["account_reference"]) == (430, "174379", "S0001")
+    assert [each["http_status"] for each in push["callbacks"]] == [200]
+    assert open_shop.settle()
+    assert not open_shop.settle()
+    assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
+    assert open_shop.news() == [("paid", push["receipt"])]
+    assert open_shop.events() == ["payment_confirmed"]
+    (order,) = open_shop.rows("SELECT receipt FROM orders WHERE id = %s", intent.order_id)
+    assert order["receipt"] == push["receipt"]
+    metered = open_shop.rows("SELECT meter FROM usage_records WHERE key = %s ORDER BY 1", str(intent.id))
+    assert [row["meter"] for row in metered] == ["payment", "stk_push"]
+
+
+def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    intent = open_shop.consented()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: open_shop.push(daraja), range(20)))
+    assert len(mpesa.posts()) == 1
+    assert open_shop.states(intent.id)[1] == "accepted"
+
+
+def test_twenty_claims_of_one_attempt_win_once(databases: Databases, shop: Shop) -> None:
+    """Without the lease: everybody has seen it prepared."""
+    intent = shop.consented()
+    barrier = threading.Barrier(8)
+
+    def claim(_: int) -> bool:
+        with unit_of_work(databases, shop.vendor_id) as work:
+            barrier.wait(timeout=5)
+            return attempts.dispatch(work, intent, token_sha256=b"t" * 32, terms={}, look_again_at=shop.clock(), now=shop.clock())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(claim, range(8))) == [False] * 7 + [True]
+
+
+def test_a_callback_that_overtakes_the_answer_pays(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="before_answer", answer_after_seconds=0.2)
+    intent = open_shop.consented()
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(open_shop.push, daraja)
+        (push,) = mpesa.pushes(count=1, callbacks=1)
+        assert open_shop.settle()
+        assert pushing.result()
+    after = open_shop.intent(intent.id)
+    assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
+    assert after.attempt.checkout_request_id == push["checkout_request_id"]
+    assert open_shop.news() == [("paid", push["receipt"])]
+
+
+@pytest.mark.parametrize("answer", ["hang", "reset", "http_500_after_accept"])
+def test_a_push_without_a_clear_answer_is_ambiguous_and_its_callback_pays(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
+) -> None:
+    mpesa.script(answer=answer, delay_seconds=0.8)
+    intent = open_shop.consented()
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("processing", "ambiguous", "CONFIRMED")
+    assert not open_shop.push(daraja)
+    assert open_shop.news() == []
+    (push,) = mpesa.pushes(count=1, callbacks=1)
+    assert open_shop.settle()
+    assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
+    assert open_shop.intent(intent.id).attempt.checkout_request_id == push["checkout_request_id"]
+    assert len(mpesa.posts()) == 1
+
+
+@pytest.mark.parametrize("answer", ["html_503", "html_200", "empty_200", "reject:500.003.1001", "reject:500.003.02"])
+def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
+) -> None:
+    mpesa.script(answer=answer)
+    intent = open_shop.consented()
+    assert open_shop.push(daraja)
+    assert not open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("processing", "ambiguous", "CONFIRMED")
+    assert open_shop.news() == []
+    assert len(mpesa.posts()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reject:400.002.02:Bad Request - Invalid BusinessShortCode",
+        "reject:404.001.03:Invalid Access Token",
+        "reject:500.001.1001:Wrong credentials",
+        "reject:500.001.1001:Unable to lock subscriber, a transaction is already in process",
+        "spike_arrest",
+    ],
+)
+def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
+) -> None:
+    mpesa.script(answer=answer)
+    ordered = open_shop.order()
+    prepared = open_shop.prepare(ordered, open_shop.say(ordered))
+    assert isinstance(prepared, Prepared)
+    assert open_shop.push(daraja)
+    assert open_shop.states(prepared.intent_id) == ("failed", "rejected", "CONFIRMED")
+    assert open_shop.news() == [("failed", None)]
+    assert open_shop.events() == ["payment_failed"]
+    assert not open_shop.push(daraja)
+    again = open_shop.prepare(ordered, open_shop.say(ordered))
+    assert isinstance(again, Prepared)
+    assert open_shop.intent(again.intent_id).account_ref == "S0001B"
+
+
+def test_nobody_at_the_port_means_not_sent(shop: Shop) -> None:
+    """The token is there, the push finds no connection."""
+
+    class Unreachable(DarajaClient):
+        def authorise(self, credentials: Credentials) -> SecretStr:
+            return SecretStr("token")
+
+    client = Unreachable(base_url="http://127.0.0.1:9", tokens=AccessTokens(None))
+    intent = shop.consented()
+    assert shop.push(client)
+    client.close()
+    assert shop.states(intent.id) == ("failed", "rejected", "CONFIRMED")
+    (row,) = shop.rows("SELECT error FROM stk_attempts")
+    assert row["error"].startswith("not_sent")
+
+
+def test_a_bad_token_is_purged_so_that_the_next_push_fetches_one(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    open_shop.consented(phone="254712000001")
+    assert open_shop.push(daraja)
+    mpesa.http.delete(f"{mpesa.url}/sim/tokens").raise_for_status()
+    refused = open_shop.consented(phone="254712000002")
+    assert open_shop.push(daraja)
+    assert open_shop.states(refused.id)[:2] == ("failed", "rejected")
+    taken = open_shop.consented(phone="254712000003")
+    assert open_shop.push(daraja)
+    assert open_shop.states(taken.id)[:2] == ("processing", "accepted")
+    assert len(mpesa.posts("/oauth/v1/generate")) == 2
+    assert len(mpesa.posts()) == 3
+
+
+@pytest.mark.parametrize("answer", ["empty_400", "html_503"])
+def test_without_a_token_the_attempt_waits_and_nothing_is_claimed(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
+) -> None:
+    mpesa.script(callback="never")
+    mpesa.http.put(f"{mpesa.url}/sim/oauth", json={"answer": answer, "times": 2}).raise_for_status()
+    intent = open_shop.consented()
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id)[:2] == ("consented", "prepared")
+    assert not open_shop.push(daraja)
+    open_shop.clock.advance(seconds=10)
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id)[:2] == ("processing", "accepted")
+
+
+def test_a_pay_older_than_five_minutes_is_not_acted_on(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    intent = open_shop.consented()
+    open_shop.clock.advance(minutes=5, seconds=1)
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("expired", "rejected", "CONFIRMED")
+    assert open_shop.news() == [("failed", None)]
+    assert mpesa.posts() == []
+
+
+def test_a_pay_of_exactly_five_minutes_is_still_acted_on(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    intent = open_shop.consented()
+    open_shop.clock.advance(minutes=5)
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id)[0] == "processing"
+
+
+def test_a_phone_shows_one_prompt_at_a_time(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    first, second = open_shop.consented(), open_shop.consented()
+    assert open_shop.push(daraja)
+    assert open_shop.push(daraja)
+    assert not open_shop.push(daraja)
+    waiting = {open_shop.states(each.id)[1] for each in (first, second)}
+    assert waiting == {"accepted", "prepared"}
+    open_shop.clock.advance(seconds=91)
+    mpesa.script(callback="never")
+    assert open_shop.push(daraja)
+    assert {open_shop.states(each.id)[1] for each in (first, second)} == {"accepted"}
+    assert len(mpesa.posts()) == 2
+
+
+def test_two_workers_cannot_prompt_one_phone_at_once(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never", answer_after_seconds=0.3)
+    for _ in range(3):
+        open_shop.consented()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: open_shop.push(daraja), range(3)))
+    assert len(mpesa.posts()) == 1
+
+
+def test_a_decided_prompt_frees_the_phone(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(outcome="cancelled")
+    open_shop.consented()
+    assert open_shop.push(daraja)
+    mpesa.pushes(count=1, callbacks=1)
+    assert open_shop.settle()
+    mpesa.script(callback="never")
+    second = open_shop.consented()
+    assert open_shop.push(daraja)
+    assert open_shop.states(second.id)[1] == "accepted"
+
+
+def test_an_order_cancelled_before_the_push_is_not_pushed(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    intent = open_shop.consented()
+    with unit_of_work(open_shop.databases, open_shop.vendor_id) as work:
+        orders.cancel(work, order_id=intent.order_id, reason="changed my mind", now=open_shop.clock())
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("cancelled", "rejected", "CANCELLED")
+    assert mpesa.posts() == []
+
+
+@pytest.mark.parametrize("secret", ["", "not json", '{"consumer_key": "a", "consumer_secret": "b"}', '{"passkey": ""}'])
+def test_unusable_secrets_fail_the_intent_and_nothing_is_sent(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, secret: str
+) -> None:
+    def open_secret(reference: str) -> str:
+        if not secret:
+            raise Refused("secret_missing", f"the variable of an {reference.partition(':')[0]}: reference is not set")
+        return secret
+
+    intent = open_shop.consented()
+    terms: dict[str, Any] = {
+        "vendor_id": open_shop.vendor_id,
+        "now": open_shop.clock(),
+        "callback_base_url": "http://127.0.0.1:9",
+    }
+    assert stk.push_next(open_shop.databases, daraja, open_secret=open_secret, **terms)
+    assert open_shop.states(intent.id) == ("failed", "rejected", "CONFIRMED")
+    assert open_shop.news() == [("failed", None)]
+    assert mpesa.posts() == []
+    assert mpesa.posts("/oauth/v1/generate") == []
+
+
+class Dying:
+    """A worker that dies at the POST: before it leaves, or after it has been taken."""
+
+    def __init__(self, inner: DarajaClient, *, sends: bool) -> None:
+        self.inner, self.sends = inner, sends
+
+    def authorise(self, credentials: Credentials) -> SecretStr:
+        return self.inner.authorise(credentials)
+
+    def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
+        if self.sends:
+            self.inner.push(request, credentials, token)
+        raise KeyboardInterrupt
+
+    def query(self, question: StkQuestion, credentials: Credentials) -> NoAnswer:
+        return NoAnswer(reason=f"{question} {credentials}")
+
+
+def test_a_worker_that_dies_after_the_claim_leaves_an_ambiguous_attempt_that_nobody_pushes(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
+) -> None:
+    intent = open_shop.consented()
+    with pytest.raises(KeyboardInterrupt):
+        open_shop.push(Dying(daraja, sends=False))
+    assert open_shop.states(intent.id)[1] == "dispatched"
+    assert not open_shop.push(daraja)
+    assert open_shop.sweep() == 0
+    open_shop.clock.advance(minutes=2)
+    assert open_shop.sweep() == 1
+    assert open_shop.states(intent.id)[:2] == ("processing", "ambiguous")
+    open_shop.clock.advance(minutes=13)
+    assert open_shop.sweep() == 1
+    assert open_shop.states(intent.id)[:2] == ("needs_review", "unresolved")
+    assert not open_shop.push(daraja)
+    assert mpesa.posts() == []
+    assert open_shop.news() == []
+
+
+def test_a_worker_that_dies_after_the_post_is_paid_by_the_callback(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script()
+    intent = open_shop.consented()
+    with pytest.raises(KeyboardInterrupt):
+        open_shop.push(Dying(daraja, sends=True))
+    mpesa.pushes(count=1, callbacks=1)
+    assert open_shop.settle()
+    assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
+
+
+def test_an_answer_after_the_sweep_still_brings_the_ids(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    class Slow(DarajaClient):
+        def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
+            outcome = super().push(request, credentials, token)
+            open_shop.clock.advance(minutes=3)
+            assert open_shop.sweep() == 1
+            return outcome
+
+    mpesa.script(callback="never")
+    intent = open_shop.consented()
+    client = Slow(base_url=mpesa.url, tokens=AccessTokens(None))
+    assert open_shop.push(client)
+    client.close()
+    assert open_shop.states(intent.id)[1] == "accepted"
+
+
+def test_the_audit_trail_tells_which_message_allowed_what_and_holds_no_secret(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
+) -> None:
+    mpesa.script()
+    intent = open_shop.consented()
+    open_shop.push(daraja)
+    mpesa.pushes(count=1, callbacks=1)
+    open_shop.settle()
+    with unit_of_work(open_shop.databases, open_shop.vendor_id) as work:
+        noted = trail.list_noted(work, intent.id)
+    assert [each.event for each in noted] == [
+        "consented",
+        "attempt_dispatch",
+        "intent_dispatch",
+        "attempt_accept",
+        "attempt_confirm",
+        "intent_confirm",
+        "callback_judged",
+    ]
+    assert noted[0].data == {"pay_message_id": intent.pay_message_id}
+    assert noted[1].data["PartyB"] == 174379
+    assert "Password" not in noted[1].data
+    assert "CallBackURL" not in noted[1].data
+
+
+def test_the_callback_token_is_drawn_again_when_safaricom_would_refuse_it() -> None:
+    tokens = {stk.draw_callback_token() for _ in range(500)}
+    assert len(tokens) == 500
+    assert all(len(each) == 32 and set(each) <= set("abcdefghijklmnopqrstuvwxyz234567") for each in tokens)
+    assert not any(stk.has_banned_word(each) for each in tokens)
+    assert [stk.has_banned_word(each) for each in ("axexecz", "abSQLcd", "m-PESA", "aquerya", "abc")] == [True] * 4 + [False]
+
+
+def test_only_the_hash_of_the_callback_token_is_stored(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    open_shop.consented()
+    open_shop.push(daraja)
+    (push,) = mpesa.pushes(count=1)
+    token = push["callback_url"].rpartition("/")[2]
+    tables: list[str] = [row["relname"] for row in open_shop.rows("SELECT relname FROM pg_stat_user_tables")]
+    dump = "".join(str(open_shop.rows(f"SELECT t::text FROM {name} t")) for name in tables if name != "alembic_version_ops")
+    assert push["checkout_request_id"] in dump
+    assert token not in dump

@@ -1,0 +1,147 @@
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from payments.stk import BANNED_WORDS
+from payments.webhook import MOST_BYTES, build_routes
+from router.databases import Databases
+from router.payment_intents import attempts, store
+from router.payment_intents.store import Intent
+from router.wakeups import Job, Wakeups, connect, pending_flag
+from router.work import unit_of_work
+from soko.simulators.serving import running
+from tests.payments.bodies import success
+from tests.payments.conftest import Quiet
+from tests.payments.shop import Shop
+
+TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
+OTHER = "bbcdefghijklmnopqrstuvwxyz234567"
+
+
+@pytest.fixture
+def intent(shop: Shop) -> Intent:
+    """Give an intent whose callback token is TOKEN."""
+    intent = shop.consented()
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        digest = sha256(TOKEN.encode()).digest()
+        locked = store.lock(work, intent.id)
+        attempts.dispatch(work, locked, token_sha256=digest, terms={}, look_again_at=shop.clock(), now=shop.clock())
+    return shop.intent(intent.id)
+
+
+@pytest.fixture
+def web(shop: Shop, redis_url: str) -> Iterator[httpx.Client]:
+    with make_client(shop.databases, redis_url) as client:
+        yield client
+
+
+@contextmanager
+def make_client(databases: Databases, redis_url: str) -> Iterator[httpx.Client]:
+    app = FastAPI()
+    app.state.simulator = Quiet()
+    app.include_router(build_routes(databases, Wakeups(connect(redis_url))))
+    with running(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+def path(shop: Shop, token: str = TOKEN) -> str:
+    return f"/hooks/pay/{shop.vendor_id}/{token}"
+
+
+def test_a_callback_is_stored_as_it_came_answered_and_the_worker_woken(
+    shop: Shop, web: httpx.Client, intent: Intent, redis_url: str
+) -> None:
+    body = "  " + success(intent) + "\n"
+    answer = web.post(path(shop), content=body, headers={"Content-Type": "application/json;charset=UTF-8"})
+    assert (answer.status_code, answer.json()) == (200, {"ResultCode": 0, "ResultDesc": "Accepted"})
+    (row,) = shop.rows("SELECT * FROM callbacks")
+    assert (row["intent_id"], row["body"], row["seen_count"], row["handled_at"]) == (intent.id, body, 1, None)
+    assert connect(redis_url).exists(pending_flag(Job.SETTLE, shop.vendor_id))
+    assert shop.states(intent.id)[0] == "processing"
+    assert shop.settle()
+    assert shop.states(intent.id)[0] == "paid"
+
+
+def test_the_same_callback_twenty_times_at_once_is_one_row(shop: Shop, web: httpx.Client, intent: Intent) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: web.post(path(shop), content=success(intent)).status_code, range(20)))
+    assert answers == [200] * 20
+    assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [20]
+
+
+def test_a_forged_token_gets_404_and_leaves_no_trace(shop: Shop, web: httpx.Client, intent: Intent) -> None:
+    forged = [
+        path(shop, OTHER),
+        path(shop, "x"),
+        f"/hooks/pay/{uuid4()}/{TOKEN}",
+        f"/hooks/pay/nobody/{TOKEN}",
+        path(shop, "%00"),
+    ]
+    answers = [web.post(each, content=success(intent)) for each in forged]
+    assert [each.status_code for each in answers] == [404] * len(forged)
+    assert len({each.text for each in answers}) == 1
+    assert shop.rows("SELECT id FROM callbacks") == []
+
+
+def test_the_token_of_one_vendor_opens_nothing_at_another(shop: Shop, web: httpx.Client, intent: Intent) -> None:
+    with shop.databases.platform() as conn:
+        (other,) = conn.execute("SELECT id FROM vendors WHERE id <> %s", (shop.vendor_id,)).fetchall()
+    assert web.post(f"/hooks/pay/{other['id']}/{TOKEN}", content=success(intent)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400),
+        (b"<html>", 400),
+        (b"\xff", 400),
+        (b"{", 400),
+        (b"[" * 10_000, 400),
+        (b" " * (MOST_BYTES + 1), 413),
+        (b" " * 1_000_000, 413),
+        (b'"' + b"a" * (MOST_BYTES - 2) + b'"', 200),
+    ],
+)
+def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
+    shop: Shop, web: httpx.Client, intent: Intent, content: bytes, status: int
+) -> None:
+    assert intent.id
+    assert web.post(path(shop), content=content).status_code == status
+    assert len(shop.rows("SELECT id FROM callbacks")) == (status == 200)
+
+
+def test_only_a_post_is_a_callback(shop: Shop, web: httpx.Client, intent: Intent) -> None:
+    assert intent.id
+    assert [web.request(method, path(shop)).status_code for method in ("GET", "PUT", "DELETE")] == [405] * 3
+
+
+def test_while_the_database_is_away_daraja_is_asked_to_come_again(
+    shop: Shop, database_urls: dict[str, str], intent: Intent, redis_url: str
+) -> None:
+    away = Databases(platform_url=database_urls["platform"], ops_url="postgresql://127.0.0.1:9/nowhere", resolve_secret=str)
+    with make_client(away, redis_url) as client:
+        answer = client.post(path(shop), content=success(intent))
+    away.close()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_without_redis_a_callback_is_stored_all_the_same(shop: Shop, intent: Intent) -> None:
+    with make_client(shop.databases, "redis://127.0.0.1:9/0") as client:
+        assert client.post(path(shop), content=success(intent)).status_code == 200
+    assert len(shop.rows("SELECT id FROM callbacks")) == 1
+
+
+def test_the_path_has_no_word_that_safaricom_bans() -> None:
+    template = "/hooks/pay/"
+    assert not any(word in template for word in BANNED_WORDS)
+    assert json.loads(json.dumps(sorted(BANNED_WORDS))) == sorted(
+        ["mpesa", "m-pesa", "safaricom", "exe", "exec", "cmd", "sql", "query"]
+    )
