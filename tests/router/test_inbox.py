@@ -235,3 +235,17 @@ def test_nothing_that_somebody_can_type_makes_accept_fail(work: Work, now: datet
     assert taken is not None
     assert taken.text == "a\ufffdb\ufffdc 😀"
     assert taken.body == {"text\ufffd": [taken.text, 1, None, {"deep": taken.text}]}
+
+
+def test_the_message_log_shows_what_came_in_and_what_became_of_it(work: Work, now: datetime) -> None:
+    handled = inbox.accept(work, entry(now, "wamid.1", text="hi")) or 0
+    inbox.mark_handled(work, handled, turn=1, now=now)
+    inbox.keep_failed(work, entry(now, "wamid.2", text="boo"), error="boom", trace={}, now=now)
+    inbox.accept(work, entry(now, "wamid.3", text=None))
+    inbox.accept(work, entry(now, "wamid.4", kind=EntryKind.STATUS))
+    rows = work.conn.execute("SELECT wamid, direction, text, status, at FROM message_log ORDER BY wamid").fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        ("wamid.1", "in", "hi", "handled", now),
+        ("wamid.2", "in", "boo", "failed", now),
+        ("wamid.3", "in", None, "received", now),
+    ]
