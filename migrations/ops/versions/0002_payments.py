@@ -135,7 +135,7 @@ TABLES = (
       id bigint GENERATED ALWAYS AS IDENTITY,
       intent_id uuid NOT NULL,
       body text NOT NULL CHECK (octet_length(body) <= 16384),
-      body_sha256 bytea NOT NULL CHECK (body_sha256 = sha256(convert_to(body, 'UTF8'))),
+      body_sha256 bytea NOT NULL,
       peer text,
       seen_count integer NOT NULL DEFAULT 1 CHECK (seen_count > 0),
       received_at timestamptz NOT NULL DEFAULT now(),
@@ -145,6 +145,7 @@ TABLES = (
       PRIMARY KEY (vendor_id, id),
       UNIQUE (vendor_id, intent_id, body_sha256),
       FOREIGN KEY (vendor_id, intent_id) REFERENCES payment_intents (vendor_id, id),
+      CONSTRAINT callbacks_body_and_hash_agree CHECK (body_sha256 = sha256(convert_to(body, 'UTF8'))),
       CONSTRAINT callbacks_handled_has_a_verdict CHECK (handled_at IS NULL OR verdict IS NOT NULL)
     )
     """,
