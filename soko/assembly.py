@@ -9,18 +9,13 @@ from conversation.authoring.load import load_bundle
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.turn import Turns
-from conversation.whatsapp.outbound import CloudApi
-from payments.access_token import AccessTokens
-from payments.daraja import DarajaClient
 from router.databases import Databases
 from router.wakeups import Wakeups, connect
 from soko.clock import utc_now
 from soko.embedded import Urls
 from soko.settings import Settings
-from worker.tools import Tools
 
 FLOWS: Final = Path(__file__).parent.parent / "flows"
-GRAPH_VERSION: Final = "v26.0"
 
 
 def load_flows(folder: Path = FLOWS) -> Bundle:
@@ -41,17 +36,3 @@ def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
 def build_turns(databases: Databases, urls: Urls) -> Turns:
     """Make what takes turns, in the web process and in the worker alike."""
     return Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(connect(urls.redis)), clock=utc_now)
-
-
-def build_tools(settings: Settings, databases: Databases, urls: Urls) -> Tools:
-    """Make a worker process's tools."""
-    return Tools(
-        databases=databases,
-        turns=build_turns(databases, urls),
-        cloud_api=CloudApi(base_url=f"{settings.graph_url.rstrip('/')}/{GRAPH_VERSION}"),
-        daraja=DarajaClient(base_url=settings.daraja_url, tokens=AccessTokens(connect(urls.redis))),
-        wakeups=Wakeups(connect(urls.redis)),
-        open_secret=settings.open_secret,
-        clock=utc_now,
-        callback_base_url=settings.public_url.rstrip("/"),
-    )

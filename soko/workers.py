@@ -9,15 +9,22 @@ from typing import Final
 
 import structlog
 
-from router.wakeups import QueueName
-from soko.assembly import build_tools, open_databases
-from soko.embedded import engines
+from conversation.whatsapp.outbound import CloudApi
+from payments.access_token import AccessTokens
+from payments.daraja import DarajaClient
+from router.databases import Databases
+from router.wakeups import QueueName, Wakeups, connect
+from soko.assembly import build_turns, open_databases
+from soko.clock import utc_now
+from soko.embedded import Urls, engines
 from soko.parent import watch_parent
 from soko.settings import Settings
 from worker.process import work
+from worker.tools import Tools
 
 log = structlog.get_logger(__name__)
 
+GRAPH_VERSION: Final = "v26.0"
 RESTART_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 30.0
 
@@ -42,6 +49,20 @@ def work_all(settings: Settings, queues: Sequence[QueueName]) -> None:
         process.terminate()
     for process in running.values():
         process.join(STOP_SECONDS)
+
+
+def build_tools(settings: Settings, databases: Databases, urls: Urls) -> Tools:
+    """Make a worker process's tools."""
+    return Tools(
+        databases=databases,
+        turns=build_turns(databases, urls),
+        cloud_api=CloudApi(base_url=f"{settings.graph_url.rstrip('/')}/{GRAPH_VERSION}"),
+        daraja=DarajaClient(base_url=settings.daraja_url, tokens=AccessTokens(connect(urls.redis))),
+        wakeups=Wakeups(connect(urls.redis)),
+        open_secret=settings.open_secret,
+        clock=utc_now,
+        callback_base_url=settings.public_url.rstrip("/"),
+    )
 
 
 def _work_one(settings: Settings, queue: QueueName) -> None:

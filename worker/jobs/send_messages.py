@@ -13,7 +13,7 @@ from router.ids import VendorId
 from router.outbox import OutboxRow
 from router.wakeups import Job
 from router.work import unit_of_work
-from worker.retries import SEND_ATTEMPTS, SEND_BATCH, SEND_LEASE_SECONDS, UNKNOWN_WAIT_SECONDS
+from worker.retries import SEND_ATTEMPTS, SEND_BATCH, SEND_LEASE_SECONDS, UNKNOWN_WAIT_SECONDS, wait_before_resend
 from worker.tools import Tools, held
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,12 @@ def _record(tools: Tools, vendor_id: VendorId, row: OutboxRow, outcome: SendOutc
                 case Sent(wamid=wamid):
                     outbox.record_sent(work, row.id, wamid=wamid, now=now)
                 case Later(after_seconds=wait, error=error) if row.attempts < SEND_ATTEMPTS:
-                    outbox.record_retry(work, row.id, due_at=now + timedelta(seconds=wait), error=error)
+                    outbox.record_retry(
+                        work,
+                        row.id,
+                        due_at=now + timedelta(seconds=wait_before_resend(row.attempts, least_seconds=wait)),
+                        error=error,
+                    )
                 case Later(error=error) | Refused(error=error):
                     outbox.record_failed(work, row.id, error=error, now=now)
                 case Unknown(error=error):
