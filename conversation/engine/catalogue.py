@@ -17,7 +17,7 @@ class Outcome:
     becomes    the state the order is in afterwards; None: unchanged
     then       the call that must come straight after (an unknown money outcome is asked about, never announced)
     carries    what `result` holds in that outcome's texts
-    settles    M-Pesa gave its last word: no money is in flight any more
+    settles    the event outcomes that this is as good as: no money is in flight any more, and the event would be an echo
     """
 
     name: str
@@ -26,12 +26,15 @@ class Outcome:
     becomes: str | None = None
     then: str | None = None
     carries: Type | None = None
-    settles: bool = False
+    settles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallSpec:
-    """A typed use of a service. `must_equal` gives, for an argument, the one expression it may be."""
+    """A typed use of a service. `must_equal` gives, for an argument, the one expression it may be.
+
+    `asks_about` is the event whose last word an outcome that settles gives ahead; the argument with its key says which.
+    """
 
     name: str
     about: str
@@ -42,6 +45,7 @@ class CallSpec:
     moves_money: bool = False
     consent: str | None = None
     must_equal: Mapping[str, str] = field(default_factory=dict)
+    asks_about: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

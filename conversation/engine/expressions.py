@@ -118,9 +118,10 @@ def make_environment(functions: Mapping[str, Callable[..., JSON]]) -> ImmutableS
 
 @dataclass(frozen=True, kw_only=True)
 class Expression:
-    """One compiled condition or value. `cost` is its number of parts."""
+    """One compiled condition or value. `names` are those it reads, `cost` its number of parts."""
 
     source: str
+    names: frozenset[str]
     cost: int
     run: Callable[..., Any]
 
@@ -139,6 +140,7 @@ class Template:
     """One compiled text. `constant` is set when nothing in it changes."""
 
     source: str
+    names: frozenset[str]
     cost: int
     constant: str | None
     pieces: Callable[[Mapping[str, JSON]], Iterator[str]]
@@ -189,7 +191,7 @@ def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) 
     """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_expression(environment, source)
     run = environment.compile_expression(source, undefined_to_none=False)
-    return Expression(source=source, cost=_count(parsed), run=_strict(run))
+    return Expression(source=source, names=_names(parsed), cost=_count(parsed), run=_strict(run))
 
 
 def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
@@ -204,7 +206,8 @@ def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Tem
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
         return compiled.root_render_func(compiled.new_context(dict(names)))
 
-    return Template(source=source, cost=_count(parsed), constant=None if moving else plain.strip(), pieces=pieces)
+    constant = None if moving else plain.strip()
+    return Template(source=source, names=_names(parsed), cost=_count(parsed), constant=constant, pieces=pieces)
 
 
 def _strict(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -224,6 +227,12 @@ def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Tem
         raise ExpressionError(f"cannot be read: {error.message}", line=error.lineno) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
+
+
+def _names(node: nodes.Node) -> frozenset[str]:
+    read = frozenset(name.name for name in node.find_all(nodes.Name) if name.ctx == "load")
+    named = frozenset({node.name}) if isinstance(node, nodes.Name) else frozenset[str]()
+    return (read | named) - {name.name for name in node.find_all(nodes.Name) if name.ctx == "store"}
 
 
 def _count(node: nodes.Node) -> int:

@@ -45,6 +45,7 @@ from conversation.engine.values import JSON, Record
 from conversation.errors import Broken, ContractBroken, LimitCrossed
 
 LEFT: Final = "left"  # the result of a flow that was walked away from
+SETTLED_KEPT: Final = 5
 NO_NAMES: Final[Record] = {}
 
 
@@ -61,6 +62,7 @@ class Running:
         self.language = snapshot.language
         self.spoke_turn, self.spoke_at = snapshot.spoke_turn, snapshot.spoke_at
         self.result = snapshot.result
+        self.settled = snapshot.settled
         pending = snapshot.pending
         self.states = pending.states if pending else 0
         self.messages = pending.messages if pending else 0
@@ -320,7 +322,13 @@ class Running:
             self.consent = None
         self.effects.append(Call(name=action.call, args=args, consent=consent))
         self.pending = Pending(
-            call=action.call, action=index, states=self.states, messages=self.messages, cost=self.cost, consent=self.consent
+            call=action.call,
+            args=args,
+            action=index,
+            states=self.states,
+            messages=self.messages,
+            cost=self.cost,
+            consent=self.consent,
         )
         self.note("called", f"{self.top.flow}.{self.top.state}", call=action.call, consent=consent is not None)
 
@@ -351,11 +359,23 @@ class Running:
         if not isinstance(action, CallService) or action.call != pending.call or outcome not in spec.outcomes:
             raise Broken(f"{pending.call} answered {outcome}, which {self.top.flow}.{self.top.state} did not ask for")
         self.note("returned", f"{self.top.flow}.{self.top.state}", call=pending.call, outcome=outcome)
+        self._settle_by_call(spec, pending.args, spec.outcomes[outcome].settles)
         if not spec.outcomes[outcome].continues:
             return self.take(action.otherwise[outcome], {"result": value})
         if action.into is not None:
             self.set_slot(action.into, value)
         return self._act(self.state, pending.action + 1)
+
+    def _settle_by_call(self, spec: CallSpec, args: Record, outcomes: Sequence[str]) -> None:
+        event = self.bundle.catalogue.events.get(spec.asks_about or "")
+        if event is not None and outcomes and args.get(event.key) is not None:
+            self.settle(str(args[event.key]), outcomes)
+
+    def settle(self, key: str, outcomes: Sequence[str]) -> None:
+        """The customer hears now how this ended: an event that says the same later is an echo."""
+        kept = {old: known for old, known in self.settled.items() if old != key}
+        latest = list(kept.items())[-(SETTLED_KEPT - 1) :]
+        self.settled = {**dict(latest), key: list(outcomes)}
 
     # --- flows within flows
 
@@ -470,6 +490,7 @@ class Running:
             spoke_turn=self.spoke_turn,
             spoke_at=self.spoke_at,
             result=self.result,
+            settled=self.settled,
             pending=self.pending,
         )
 

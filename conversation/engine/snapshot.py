@@ -1,6 +1,6 @@
 """The whole memory of a conversation between two turns. It goes through JSON without loss."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import cast
@@ -50,6 +50,7 @@ class Pending:
     """A turn that stopped at a Call and goes on with Returned. Never set between two turns."""
 
     call: str
+    args: Record
     action: int
     states: int
     messages: int
@@ -64,6 +65,7 @@ class Snapshot:
     bundle    hash of the bundle that made it
     frames    the running flow last, under it those it interrupted or was called by; none when idle
     language  what the customer switched to in this conversation, else None (the context's customer.language holds)
+    settled   key of an event -> the outcomes that the customer knows of already; the latest few
     spoke_*   the customer's last message: its turn and its time, ISO 8601 UTC
     """
 
@@ -75,6 +77,7 @@ class Snapshot:
     spoke_turn: int = 0
     spoke_at: str | None = None
     result: str | None = None
+    settled: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pending: Pending | None = None
 
     @classmethod

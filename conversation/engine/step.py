@@ -94,6 +94,10 @@ def _happened(bundle: Bundle, snapshot: Snapshot, event: Happened, context: Cont
     if spec is None or event.outcome not in spec.outcomes:
         raise Broken(f"the catalogue has no event {event.name} that ends in {event.outcome}")
     carried: dict[str, JSON] = {**dict.fromkeys(spec.carries.fields), **event.carries, "outcome": event.outcome}
+    if event.outcome in running.settled.get(event.key, ()):
+        running.note("echo", name=event.name, outcome=event.outcome)
+        return running
+    running.settle(event.key, (event.outcome,))
     for index in reversed(range(len(running.frames))):
         frame = running.frames[index]
         state = bundle.flows[frame.flow].states[frame.state]

@@ -92,6 +92,8 @@ RESULT: Final = EventSpec(
     when_nobody_waits="late_payment",
 )
 
+_UNPAID: Final = tuple(outcome for outcome in RESULT.outcomes if outcome != "paid")
+
 SERVICES: Final = (
     service(
         CallSpec(
@@ -119,10 +121,11 @@ SERVICES: Final = (
             about="What is known of an attempt now; pending: the answer comes as payments.result",
             takes=fields_of(QueryArgs, "args").fields,
             returns=None,
+            asks_about="payments.result",
             outcomes={
-                "paid": Outcome(name="paid", continues=True, orders=("CONFIRMED", "PAID"), becomes="PAID", settles=True),
+                "paid": Outcome(name="paid", continues=True, orders=("CONFIRMED", "PAID"), becomes="PAID", settles=("paid",)),
                 "pending": Outcome(name="pending", orders=("CONFIRMED",)),
-                "not_paid": Outcome(name="not_paid", carries=fields_of(Ending, "ending"), settles=True),
+                "not_paid": Outcome(name="not_paid", carries=fields_of(Ending, "ending"), settles=_UNPAID),
             },
         ),
         QueryArgs,

@@ -1,0 +1,421 @@
+"""P1, P2, P4, P5, T4, T5: every situation a customer can be in, walked one by one.
+
+A situation is the stack of flows with a place in each, the order's status, whether a consent is held, and whether a
+prompt may be on the phone. There are few, so this is a proof and not a sample: guards the walk cannot decide are taken
+both ways, an order that waits for money may turn PAID at any moment, and a consent ends with the turn it was given in.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from conversation.authoring.problems import Problems
+from conversation.engine.catalogue import CallSpec, Outcome
+from conversation.engine.flow import (
+    At,
+    Branch,
+    Bundle,
+    CallFlow,
+    CallService,
+    ChangeLanguage,
+    Condition,
+    Edge,
+    Flow,
+    SetSlots,
+    State,
+)
+
+ENTER: Final = -1
+WAIT: Final = -2
+AGAIN: Final = -3  # the open question is asked again
+SAY: Final = -4  # the actions are done
+MOST: Final = 200_000
+PAYABLE, PAID = "CONFIRMED", "PAID"  # money can turn the one into the other at any moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A flow's frame: where it stands, and whether the flow under it was interrupted."""
+
+    flow: str
+    state: str
+    visiting: bool = False
+    action: int = 0  # that called the flow above
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """One situation. `point` is the action that comes next, or one of the points above."""
+
+    stack: tuple[Place, ...]
+    point: int
+    order: str
+    held: bool = False
+    in_flight: bool = False
+
+    @property
+    def top(self) -> Place:
+        """The running flow's place."""
+        return self.stack[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What leads from one situation to the next: said as the customer would tell it, and where it is written."""
+
+    told: str
+    at: At | None
+    to: Situation | None  # None: the run is over
+
+
+def check_walk(bundle: Bundle, problems: Problems) -> None:
+    """Walk, and report what must never happen."""
+    walk = _Walk(bundle, problems)
+    walk.run()
+    walk.check_leaving()
+    walk.check_circles()
+
+
+class _Walk:
+    def __init__(self, bundle: Bundle, problems: Problems) -> None:
+        self.bundle = bundle
+        self.problems = problems
+        self.came: dict[Situation, tuple[Situation, Move] | None] = {}
+        self.next: dict[Situation, list[Situation | None]] = {}
+
+    def run(self) -> None:
+        queue = deque(self._starts())
+        self.came = dict.fromkeys(queue)
+        while queue and len(self.came) < MOST:
+            here = queue.popleft()
+            following = self.next.setdefault(here, [])
+            for move in self._moves(here):
+                following.append(move.to)
+                if move.to is not None and move.to not in self.came:
+                    self.came[move.to] = (here, move)
+                    queue.append(move.to)
+
+    def _starts(self) -> Iterator[Situation]:
+        states = self.bundle.catalogue.order_states
+        for flow in self.bundle.flows.values():
+            for start in flow.starts:
+                if start.event is None:  # a closed order's conversation begins anew with a new one
+                    for order in states[:2]:
+                        yield self._at(flow.name, start.go or flow.first, order)
+                else:
+                    for order in states:
+                        yield self._at(flow.name, flow.first, order)
+
+    @staticmethod
+    def _at(flow: str, state: str, order: str) -> Situation:
+        return Situation(stack=(Place(flow=flow, state=state),), point=ENTER, order=order)
+
+    def _state(self, here: Situation) -> tuple[Flow, State]:
+        flow = self.bundle.flows[here.top.flow]
+        return flow, flow.states[here.top.state]
+
+    # --- one move
+
+    def _moves(self, here: Situation) -> Iterator[Move]:
+        _, state = self._state(here)
+        match here.point:
+            case point if point == ENTER:
+                yield from self._enter(here, state, replace(here, point=0))
+            case point if point == AGAIN:
+                yield from self._redirected(here, state, replace(here, point=WAIT))
+            case point if point == WAIT:
+                yield from self._leave(here, state)
+            case point if point == SAY:
+                yield from self._after_actions(here, state)
+            case index:
+                yield from self._act(here, state, index)
+
+    def _enter(self, here: Situation, state: State, inside: Situation) -> Iterator[Move]:
+        if state.visits is not None:
+            yield self._to(here, state.visits.then, "it was here too often", state.visits.at)
+        yield from self._redirected(here, state, inside)
+
+    def _redirected(self, here: Situation, state: State, inside: Situation) -> Iterator[Move]:
+        for redirect in state.redirects:
+            holds = self._holds(redirect.condition, here)
+            if holds is not False:
+                yield from self._edge(here, redirect.edge, f"{redirect.condition.expression.source} holds")
+            if holds is True:
+                return
+        yield Move(told="", at=None, to=inside)
+
+    def _act(self, here: Situation, state: State, index: int) -> Iterator[Move]:
+        if index >= len(state.do):
+            yield Move(told="", at=None, to=replace(here, point=SAY))
+            return
+        action = state.do[index]
+        match action:
+            case SetSlots() | ChangeLanguage():
+                yield Move(told="", at=None, to=replace(here, point=index + 1))
+            case CallService():
+                yield from self._call(here, action, index)
+            case CallFlow():
+                below = replace(here.top, action=index)
+                above = Place(flow=action.flow, state=self.bundle.flows[action.flow].first)
+                stack = (*here.stack[:-1], below, above)
+                if self._may_stack(here, action.flow, action.at):
+                    yield Move(told=f"{action.flow} begins", at=action.at, to=replace(here, stack=stack, point=ENTER, held=False))
+
+    def _may_stack(self, here: Situation, flow: str, at: At) -> bool:
+        if any(place.flow == flow for place in here.stack):
+            self.problems.add("T4", at, f"`{flow}` runs already: a flow cannot be within itself")
+            return False
+        if len(here.stack) >= self.bundle.limits.frames:
+            self.problems.add("T4", at, f"more than {self.bundle.limits.frames} flows within one another")
+            return False
+        return True
+
+    def _call(self, here: Situation, action: CallService, index: int) -> Iterator[Move]:
+        spec = self.bundle.catalogue.calls[action.call]
+        possible = [outcome for outcome in spec.outcomes.values() if outcome.orders is None or here.order in outcome.orders]
+        if not self._may_call(here, spec, action, possible):
+            return
+        held = here.held and not spec.moves_money and not spec.revokes
+        for outcome in possible:
+            order = outcome.becomes or here.order
+            in_flight = self._in_flight(here, spec, outcome) and order != PAID
+            after = replace(here, order=order, held=held, in_flight=in_flight)
+            if outcome.continues:
+                yield Move(told=f"{spec.name}: {outcome.name}", at=action.at, to=replace(after, point=index + 1))
+            else:
+                edge = action.otherwise[outcome.name]
+                self._check_then(spec, outcome, edge)
+                yield from self._edge(after, edge, f"{spec.name}: {outcome.name}")
+
+    @staticmethod
+    def _in_flight(here: Situation, spec: CallSpec, outcome: Outcome) -> bool:
+        if outcome.settles:
+            return False
+        moving = spec.moves_money and (outcome.continues or outcome.then is not None or outcome.name == "busy")
+        return here.in_flight or moving
+
+    def _may_call(self, here: Situation, spec: CallSpec, action: CallService, possible: Sequence[Outcome]) -> bool:
+        if spec.moves_money and not here.held:
+            at = self._last_edge(here) or action.at
+            self.problems.add(
+                "P1",
+                at,
+                f"{spec.name} can run without the customer having just replied PAY",
+                f"leads to {spec.name} (line {action.at.line})",
+                notes=(
+                    f"how it can happen:  {self._story(here)}",
+                    "fix: go to the question that takes the consent, which asks again",
+                ),
+            )
+            return False
+        wanted = [outcome for outcome in possible if outcome.continues] if spec.moves_money else possible
+        if not wanted:
+            needed = sorted({state for outcome in spec.outcomes.values() if outcome.continues for state in outcome.orders or ()})
+            self.problems.add(
+                "P2",
+                action.at,
+                f"`{spec.name}` can be called when the order is {here.order}; it needs {' or '.join(needed)}",
+                notes=(f"how it can happen:  {self._story(here)}", "fix: redirect before this, e.g. {if: order.is_paid, to: …}"),
+            )
+            return False
+        if spec.revokes and here.in_flight:
+            self.problems.add(
+                "P4",
+                self._last_edge(here) or action.at,
+                f"this walks away from a live M-Pesa prompt: `{spec.name}` would change the order while the money may be moving",
+                f"leads to {spec.name} (line {action.at.line})",
+                notes=(
+                    f"how it can happen:  {self._story(here)}",
+                    "fix: narrow with commands: {only: [...]}, or ask M-Pesa first",
+                ),
+            )
+            return False
+        return True
+
+    def _check_then(self, spec: CallSpec, outcome: Outcome, edge: Edge) -> None:
+        """P5: an unknown outcome is asked about straight away, before anything is said."""
+        if outcome.then is None:
+            return
+        straight = len(edge.go) == 1 and not edge.say and not edge.do
+        flows = [flow for flow in self.bundle.flows.values() if flow.at.file == edge.at.file]
+        first = flows[0].states[edge.go[0].to].do[:1] if edge.go else ()
+        asks = any(isinstance(action, CallService) and action.call == outcome.then for action in first)
+        if not straight or not asks:
+            self.problems.add(
+                "P5",
+                edge.at,
+                f"after `{outcome.name}` nobody knows whether the money moved: this must lead straight to {outcome.then}",
+                f"go to a state that begins with call: {outcome.then}, and say nothing before",
+            )
+
+    def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
+        if state.ask is not None or state.wait is not None:
+            yield Move(told="", at=None, to=replace(here, point=WAIT, held=False))
+        elif state.end is not None:
+            yield from self._end(here, state.end)
+        else:
+            yield from self._branches(here, state.go, "")
+
+    def _end(self, here: Situation, result: str) -> Iterator[Move]:
+        if len(here.stack) == 1:
+            yield Move(told=f"ends: {result}", at=None, to=None)
+            return
+        below = replace(here, stack=here.stack[:-1], held=False)
+        if here.top.visiting:
+            yield Move(told=f"{here.top.flow} ends", at=None, to=replace(below, point=AGAIN))
+            return
+        _, state = self._state(below)
+        action = state.do[below.top.action]
+        if isinstance(action, CallFlow) and result in action.otherwise:
+            yield from self._edge(below, action.otherwise[result], f"{here.top.flow}: {result}")
+        else:
+            yield Move(told=f"{here.top.flow}: {result}", at=None, to=replace(below, point=below.top.action + 1))
+
+    # --- leaving a wait
+
+    def _leave(self, waiting: Situation, state: State) -> Iterator[Move]:
+        for here in self._meanwhile(waiting):
+            yield from self._heard(here, state)
+            for after in state.after:
+                yield from self._edge(here, after.edge, f"{after.name.removeprefix('after:')} pass")
+            expiry = self.bundle.flows[here.top.flow].expiry
+            if state.ask is not None and expiry is not None:
+                yield self._to(here, expiry.to, "the customer says nothing for long", expiry.at)
+            yield from self._late(here)
+        yield from self._awaited(waiting, state)
+
+    @staticmethod
+    def _meanwhile(here: Situation) -> Iterator[Situation]:
+        """The money may arrive before the conversation hears of it."""
+        yield here
+        if here.order == PAYABLE:
+            yield replace(here, order=PAID, in_flight=False)
+
+    def _heard(self, here: Situation, state: State) -> Iterator[Move]:
+        for reply in state.replies:
+            told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
+            yield from self._edge(replace(here, held=reply.consent is not None), reply.edge, told)
+        for command in state.commands:
+            yield from self._edge(here, command.edge, f"customer types {min(command.words, default=command.name)}")
+        if state.unmatched is not None and state.unmatched.then is not None:
+            yield self._to(here, state.unmatched.then, "nothing the customer types is understood", state.unmatched.at)
+
+    def _awaited(self, here: Situation, state: State) -> Iterator[Move]:
+        """The event this state waits for: the prompt's last word."""
+        if state.wait is None:
+            return
+        for outcome, edge in state.wait.outcomes.items():
+            becomes = self.bundle.catalogue.events[state.wait.event].outcomes[outcome]
+            order = becomes if becomes is not None and here.order == PAYABLE else here.order
+            after = replace(here, order=order, in_flight=False)
+            yield from self._edge(after, edge, f"{state.wait.event} says {outcome}")
+
+    def _late(self, here: Situation) -> Iterator[Move]:
+        """An event of an earlier prompt: it says nothing about the one that may be on the phone now."""
+        for spec in self.bundle.catalogue.events.values():
+            home = spec.when_nobody_waits
+            if home in self.bundle.flows and not any(place.flow == home for place in here.stack):
+                above = Place(flow=home, state=self.bundle.flows[home].first, visiting=True)
+                to = replace(here, stack=(*here.stack, above), point=ENTER)
+                yield Move(told=f"a late {spec.name} comes", at=None, to=to)
+
+    # --- edges
+
+    def _edge(self, here: Situation, edge: Edge, told: str) -> Iterator[Move]:
+        if edge.visit is not None:
+            if self._may_stack(here, edge.visit, edge.at):
+                above = Place(flow=edge.visit, state=self.bundle.flows[edge.visit].first, visiting=True)
+                yield Move(told=told, at=edge.at, to=replace(here, stack=(*here.stack, above), point=ENTER, held=False))
+        elif edge.resume:
+            yield Move(told=told, at=edge.at, to=replace(here, point=AGAIN, held=False))
+        else:
+            yield from self._branches(here, edge.go, told)
+
+    def _branches(self, here: Situation, branches: Sequence[Branch], told: str) -> Iterator[Move]:
+        for branch in branches:
+            holds = None if branch.condition is None else self._holds(branch.condition, here)
+            if branch.condition is not None and holds is False:
+                continue
+            yield self._to(here, branch.to, told, branch.at)
+            if branch.condition is None or holds is True:
+                return
+
+    @staticmethod
+    def _to(here: Situation, state: str, told: str, at: At) -> Move:
+        place = replace(here.top, state=state)
+        return Move(told=told, at=at, to=replace(here, stack=(*here.stack[:-1], place), point=ENTER))
+
+    def _holds(self, condition: Condition, here: Situation) -> bool | None:
+        """Whether a guard holds for this order status, as far as the order's flags decide it."""
+        source = condition.expression.source.strip()
+        negated = source.startswith("not ")
+        status = self.bundle.catalogue.order_flags.get(source.removeprefix("not ").strip())
+        if status is None:
+            return None
+        return (here.order == status) != negated
+
+    # --- telling
+
+    def _path(self, here: Situation) -> list[Move]:
+        path: list[Move] = []
+        came = self.came.get(here)
+        while came is not None:
+            path.append(came[1])
+            came = self.came.get(came[0])
+        return list(reversed(path))
+
+    def _story(self, here: Situation) -> str:
+        return " -> ".join(move.told for move in self._path(here) if move.told) or "it is where the flow starts"
+
+    def _last_edge(self, here: Situation) -> At | None:
+        return next((move.at for move in reversed(self._path(here)) if move.at is not None), None)
+
+    # --- what the whole walk shows
+
+    def check_leaving(self) -> None:
+        """T5: a wait from which no path leads to an end."""
+        before: dict[Situation | None, set[Situation]] = {}
+        for here, following in self.next.items():
+            for there in following:
+                before.setdefault(there, set()).add(here)
+        leads: set[Situation] = set()
+        queue: deque[Situation | None] = deque([None])
+        while queue:
+            for here in before.get(queue.popleft(), ()):
+                if here not in leads:
+                    leads.add(here)
+                    queue.append(here)
+        for here in self.next:
+            if here.point == WAIT and here not in leads:
+                _, state = self._state(here)
+                self.problems.add("T5", state.at, f"no customer who is in `{state.name}` can ever come to an end of the flow")
+
+    def check_circles(self) -> None:
+        """T4: a circle of states in which nothing ever waits."""
+        done: set[Situation] = set()
+        for start in self.next:
+            if start not in done:
+                self._search_circle(start, done)
+
+    def _search_circle(self, start: Situation, done: set[Situation]) -> None:
+        open_path: list[tuple[Situation, Iterator[Situation | None]]] = [(start, iter(self._same_turn(start)))]
+        on_path = {start}
+        while open_path:
+            here, rest = open_path[-1]
+            there = next(rest, None)
+            if there is None:
+                open_path.pop()
+                on_path.discard(here)
+                done.add(here)
+            elif there in on_path:
+                _, state = self._state(there)
+                names = [situation.top.state for situation, _ in open_path if situation.point == ENTER]
+                circle = " -> ".join([*names[names.index(state.name) if state.name in names else 0 :], state.name])
+                self.problems.add("T4", state.at, f"`{state.name}` can come back to itself without ever waiting", notes=(circle,))
+            elif there not in done:
+                open_path.append((there, iter(self._same_turn(there))))
+                on_path.add(there)
+
+    def _same_turn(self, here: Situation) -> list[Situation]:
+        return [there for there in self.next.get(here, ()) if there is not None and here.point != WAIT]

@@ -1,0 +1,158 @@
+"""Every way from one state to another, and what is read and set on it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from conversation.engine.flow import (
+    At,
+    Branch,
+    CallFlow,
+    CallService,
+    ChangeLanguage,
+    Condition,
+    Edge,
+    Flow,
+    Line,
+    SetSlots,
+    State,
+    Text,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Names read at a place, by slots that are set there for certain."""
+
+    names: frozenset[str]
+    at: At
+    after: frozenset[str]  # slots set in this state before it, for certain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way on to `to`; `sets` are slots set in this state by then, for certain."""
+
+    to: str
+    sets: frozenset[str]
+    at: At
+
+
+class Ways:
+    """Walks one state once, and lists its ways on and its readings."""
+
+    def __init__(self, flow: Flow, state: State) -> None:
+        self.flow = flow
+        self.on: list[Way] = []
+        self.reads: list[Read] = []
+        self._state(state)
+
+    def _state(self, state: State) -> None:
+        none = frozenset[str]()
+        if state.visits is not None:
+            self.on.append(Way(to=state.visits.then, sets=none, at=state.visits.at))
+        for redirect in state.redirects:
+            self._condition(redirect.condition, none)
+            self._edge(redirect.edge, none)
+        sets = none
+        for action in state.do:
+            sets = self._action(action, sets)
+        self._say(state.say, sets)
+        self._wait(state, sets)
+        if state.people is not None:
+            self._text(state.people.note, sets)
+        self._go(state.go, sets)
+
+    def _action(self, action: SetSlots | ChangeLanguage | CallService | CallFlow, sets: frozenset[str]) -> frozenset[str]:
+        match action:
+            case SetSlots():
+                for slot, value in action.values:
+                    self._condition(value, sets)
+                    sets |= {slot}
+            case CallService() | CallFlow():
+                for _, value in action.args:
+                    self._condition(value, sets)
+                for edge in action.otherwise.values():
+                    self._edge(edge, sets)
+                sets |= {action.into} if action.into else frozenset()
+            case ChangeLanguage():
+                pass
+        return sets
+
+    def _wait(self, state: State, sets: frozenset[str]) -> None:
+        if state.ask is None and state.wait is None:
+            return
+        if state.ask is not None:
+            for text in _texts_of(state):
+                self._text(text, sets)
+            if state.ask.each is not None:
+                self._condition(state.ask.each.items, sets)
+            if state.ask.more is not None and state.ask.more.condition is not None:
+                self._condition(state.ask.more.condition, sets)
+        for reply in state.replies:
+            known = sets | ({reply.into} if reply.into else frozenset())
+            if reply.check is not None:
+                self._condition(reply.check.condition, known)
+                self._text(reply.check.otherwise, known)
+            self._edge(reply.edge, known)
+        if state.unmatched is not None:
+            self._say(state.unmatched.say, sets)
+            if state.unmatched.then is not None:
+                self.on.append(Way(to=state.unmatched.then, sets=sets, at=state.unmatched.at))
+        for command in state.commands:
+            self._edge(command.edge, sets)
+        for after in state.after:
+            self._edge(after.edge, sets)
+        if state.wait is not None:
+            self._condition(state.wait.key, sets)
+            for edge in state.wait.outcomes.values():
+                self._edge(edge, sets)
+        self._silence(state, sets)
+
+    def _silence(self, state: State, sets: frozenset[str]) -> None:
+        if state.ask is not None and self.flow.expiry is not None:
+            self.on.append(Way(to=self.flow.expiry.to, sets=sets, at=self.flow.expiry.at))
+        if self.flow.reminder is not None and state.name in self.flow.reminder.states:
+            self._say(self.flow.reminder.say, sets)
+
+    def _edge(self, edge: Edge, sets: frozenset[str]) -> None:
+        for action in edge.do:
+            sets = self._action(action, sets)
+        self._say(edge.say, sets)
+        self._go(edge.go, sets)
+
+    def _go(self, branches: Sequence[Branch], sets: frozenset[str]) -> None:
+        for branch in branches:
+            if branch.condition is not None:
+                self._condition(branch.condition, sets)
+            self.on.append(Way(to=branch.to, sets=sets, at=branch.at))
+
+    def _say(self, lines: Sequence[Line], sets: frozenset[str]) -> None:
+        for line in lines:
+            if line.condition is not None:
+                self._condition(line.condition, sets)
+            self._text(line.text, sets)
+
+    def _condition(self, condition: Condition, sets: frozenset[str]) -> None:
+        self.reads.append(Read(names=condition.expression.names, at=condition.at, after=sets))
+
+    def _text(self, text: Text, sets: frozenset[str]) -> None:
+        names = frozenset(name for template in text.templates.values() for name in template.names)
+        self.reads.append(Read(names=names, at=text.at, after=sets))
+
+
+def _texts_of(state: State) -> Iterator[Text]:
+    ask = state.ask
+    if ask is None:
+        return
+    yield ask.text
+    for choice in (*ask.buttons, *ask.fixed):
+        yield choice.title
+        if choice.about is not None:
+            yield choice.about
+    for text in (ask.menu_button, ask.more.title if ask.more else None):
+        if text is not None:
+            yield text
+    if ask.each is not None:
+        for part in (ask.each.title, ask.each.about):
+            if isinstance(part, Text):
+                yield part

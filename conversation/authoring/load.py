@@ -1,0 +1,231 @@
+"""From a folder of YAML to a bundle: read, checked, compiled once. Whatever is wrong is refused, and nothing is ignored."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from conversation.authoring.check import check_bundle
+from conversation.authoring.expression_types import Scope
+from conversation.authoring.flows import FlowReader, read_signature
+from conversation.authoring.nodes import Map, Node, Scalar, parse_yaml
+from conversation.authoring.parts import Signature
+from conversation.authoring.problems import FlowErrors, Problem, Problems, Source, suggest
+from conversation.authoring.reading import Reader, Shared, Translation
+from conversation.engine.catalogue import Catalogue
+from conversation.engine.expressions import make_environment
+from conversation.engine.flow import At, Bundle, Flow, Limits, Text
+
+APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "limits")
+LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
+TROUBLE: Final = "app.trouble"
+HASH_DIGITS: Final = 12
+
+
+def load_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
+    """Load flows/app.yaml, the flows it lists, and flows/text/. Raises FlowErrors with every problem found."""
+    files = {path: path.read_bytes() for path in _files(folder)}
+    shown = {path: f"{folder.name}/{path.relative_to(folder).as_posix()}" for path in files}
+    return build_bundle({shown[path]: data for path, data in files.items()}, catalogue, folder=folder.name)
+
+
+def _files(folder: Path) -> list[Path]:
+    if not (folder / "app.yaml").is_file():
+        at = At(file=f"{folder.name}/app.yaml", line=1, column=1)
+        raise FlowErrors([Problem(code="Y1", message="there is no app.yaml in this folder", at=at)])
+    return sorted([*folder.glob("*.yaml"), *(folder / "text").glob("*.yaml")])
+
+
+def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:
+    """Build a bundle from file contents by shown path ("flows/shop.yaml"). Raises FlowErrors."""
+    problems = Problems()
+    trees = {file: parse_yaml(file, data, problems) for file, data in sorted(files.items())}
+    app = _App(trees[f"{folder}/app.yaml"], problems)
+    translations = _translations(trees, app.languages, folder, problems)
+    shared = Shared(
+        catalogue=catalogue,
+        environment=make_environment({name: function.run for name, function in catalogue.functions.items()}),
+        problems=problems,
+        languages=app.languages,
+        translations=translations,
+    )
+    trouble = app.trouble(shared)
+    flows = _flows(trees, app, shared, folder)
+    problems.stop_if_any()
+    _check_translations(shared)
+    problems.stop_if_any()
+    if trouble is None or app.zone is None:
+        raise FlowErrors([Problem(code="Y2", message="app.yaml is not complete", at=app.root.at)])
+    bundle = Bundle(
+        hash=_hash(files),
+        language=app.languages[0],
+        languages=app.languages,
+        timezone=app.zone,
+        flows=flows,
+        catalogue=catalogue,
+        limits=app.limits,
+        trouble=trouble,
+        texts=dict(shared.texts),
+    )
+    check_bundle(bundle, shared)
+    problems.stop_if_any()
+    return bundle
+
+
+def _hash(files: Mapping[str, bytes]) -> str:
+    """Name the content: line ends and trailing blanks do not matter, file names and everything else do."""
+    digest = hashlib.sha256()
+    for file, data in sorted(files.items()):
+        lines = [line.rstrip() for line in data.decode("utf-8").splitlines()]
+        digest.update(f"{file}\n{len(lines)}\n".encode())
+        digest.update("\n".join(lines).encode())
+    return digest.hexdigest()[:HASH_DIGITS]
+
+
+class _App:
+    """flows/app.yaml: what is true for every flow."""
+
+    def __init__(self, tree: tuple[Source, Node], problems: Problems) -> None:
+        self.source, root = tree
+        self.problems = problems
+        self.read = Reader(_nothing_shared(problems), self.source)
+        found = self.read.map(root, "app.yaml", APP)
+        self.root = found or Map(entries=(), at=root.at)
+        self.languages = self._languages()
+        self.zone = self._zone()
+        self.limits = self._limits()
+        self.names = tuple(
+            word for item in self.read.items(self.read.need(self.root, "flows", "app.yaml"), "`flows`")
+            if (word := self.read.word(item, "a flow's name")) is not None
+        )  # fmt: skip
+        self.read.name(self.read.need(self.root, "channel", "app.yaml"), "channel", ("whatsapp",))
+
+    def _languages(self) -> tuple[str, ...]:
+        found = self.read.map(self.read.need(self.root, "languages", "app.yaml"), "`languages`", ("base", "also"))
+        base = self.read.word(self.read.need(found, "base", "`languages`"), "the base language") if found else None
+        also = [self.read.word(item, "a language") for item in self.read.items(found.get("also") if found else None, "`also`")]
+        return ((base.text if base else "en"), *(word.text for word in also if word is not None))
+
+    def _zone(self) -> ZoneInfo | None:
+        word = self.read.word(self.read.need(self.root, "timezone", "app.yaml"), "the time zone")
+        try:
+            return ZoneInfo(word.text) if word else None
+        except (ValueError, OSError, KeyError):
+            if word:
+                self.read.add("Y2", word, f"there is no time zone `{word.text}`", "e.g. Africa/Nairobi")
+            return None
+
+    def _limits(self) -> Limits:
+        found = self.read.map(self.root.get("limits"), "`limits`", LIMITS) if self.root.get("limits") is not None else None
+        if found is None:
+            return Limits()
+        usual = Limits()
+        return Limits(
+            states=self.read.number(found.get("steps_per_turn"), "`steps_per_turn`", least=1, most=200) or usual.states,
+            messages=self.read.number(found.get("messages_per_turn"), "`messages_per_turn`", least=1, most=10) or usual.messages,
+            cost=self.read.number(found.get("expression_cost"), "`expression_cost`", least=100, most=100_000) or usual.cost,
+        )
+
+    def trouble(self, shared: Shared) -> Text | None:
+        """The text for when a turn failed on our side. It may use no names, so that it cannot fail too."""
+        node = self.read.need(self.root, "trouble", "app.yaml")
+        return Reader(shared, self.source).text(node, TROUBLE, Scope(names={}))
+
+
+def _flows(trees: Mapping[str, tuple[Source, Node]], app: _App, shared: Shared, folder: str) -> dict[str, Flow]:
+    read: dict[str, tuple[Source, Map, Signature]] = {}
+    listed = {word.text: word for word in app.names}
+    for file, (source, root) in trees.items():
+        name = file.removeprefix(f"{folder}/").removesuffix(".yaml")
+        if name == "app" or "/" in name:
+            continue
+        signature = read_signature(shared, source, root)
+        if signature is None or not isinstance(root, Map):
+            continue
+        if signature.name != name:
+            shared.problems.add("Y2", signature.at, f"the flow in {file} must be called `{name}`")
+        elif name not in listed:
+            shared.problems.add("Y2", signature.at, f"`{name}` is not listed under `flows` in app.yaml")
+        else:
+            read[name] = (source, root, signature)
+    signatures = {name: signature for name, (_, _, signature) in read.items()}
+    for name, word in listed.items():
+        if name not in signatures and f"{folder}/{name}.yaml" not in trees:
+            shared.problems.add("T1", word.at, f"there is no file {folder}/{name}.yaml", suggest(name, signatures))
+    flows = {name: FlowReader(shared, *read[name][:2], signatures, read[name][2]).flow() for name in listed if name in read}
+    return {name: flow for name, flow in flows.items() if flow is not None}
+
+
+def _translations(
+    trees: Mapping[str, tuple[Source, Node]], languages: Sequence[str], folder: str, problems: Problems
+) -> dict[str, dict[str, Translation]]:
+    """flows/text/<language>.yaml: {language, flow: {place: text | {from, text}}}, by place and language."""
+    found: dict[str, dict[str, Translation]] = {}
+    for file, (source, root) in trees.items():
+        if not file.startswith(f"{folder}/text/"):
+            continue
+        read = Reader(_nothing_shared(problems), source)
+        tree = read.map(root, "a translation")
+        word = read.word(read.need(tree, "language", "a translation"), "the language") if tree else None
+        if tree is None or word is None:
+            continue
+        if word.text not in languages[1:] or file != f"{folder}/text/{word.text}.yaml":
+            hint = suggest(word.text, languages[1:])
+            problems.add("L1", word.at, f"`{word.text}` in {file} is not one of the app's other languages", hint)
+            continue
+        for key, value in tree.entries:
+            if key.text == "language":
+                continue
+            places = read.map(value, "a flow's texts")
+            for place, entry in places.entries if places else ():
+                node = entry
+                came_from: Node | None = None
+                if isinstance(entry, Map):
+                    read.map(entry, "a text", ("from", "text"))
+                    came_from, node = entry.get("from"), read.need(entry, "text", "a text") or entry
+                if isinstance(node, Scalar):
+                    found.setdefault(f"{key.text}.{place.text}", {})[word.text] = Translation(
+                        source=source, node=node, came_from=came_from if isinstance(came_from, Scalar) else None, at=place.at
+                    )
+                elif not isinstance(entry, Map):
+                    problems.add("Y2", node.at, "a translation is a text")
+    return found
+
+
+def _check_translations(shared: Shared) -> None:
+    """A translation of a text that is not there, and one made from another wording of it, are problems of their own."""
+    for place, versions in shared.translations.items():
+        for translation in versions.values():
+            if place not in shared.texts:
+                flow = place.partition(".")[0]
+                known = [each.removeprefix(f"{flow}.") for each in shared.texts if each.startswith(f"{flow}.")]
+                hint = suggest(place.partition(".")[2], known)
+                shared.problems.add("L1", translation.at, f"there is no text `{place}` to translate", hint)
+                continue
+            now = fingerprint(shared.texts[place])
+            if translation.came_from is not None and translation.came_from.text != now:
+                shared.problems.add(
+                    "L1",
+                    translation.came_from.at,
+                    f"`{place}` has changed since it was translated: check this one",
+                    f"then write from: {now}",
+                )
+
+
+def fingerprint(text: Text) -> str:
+    """Four hex digits of the base wording, for `from:` in translations."""
+    words = " ".join(text.templates[text.base].source.split())
+    return hashlib.sha256(words.encode()).hexdigest()[:4]
+
+
+def _nothing_shared(problems: Problems) -> Shared:
+    """For reading files that hold no expressions."""
+    return Shared(
+        catalogue=_NO_CATALOGUE, environment=make_environment({}), problems=problems, languages=("en",), translations={}
+    )
+
+
+_NO_CATALOGUE: Final = Catalogue(
+    types={}, context={}, calls={}, events={}, consents={}, entities={}, functions={}, order_states=(), order_flags={}
+)

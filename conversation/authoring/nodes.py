@@ -1,0 +1,239 @@
+"""YAML 1.2 into plain nodes that know their line and column. Refuses what is a trap, at once and by its place.
+
+Refused: files over 256 kB, nesting deeper than 20, duplicate keys, tags, merge keys, several documents, and anchors
+that expand to more than 20,000 nodes. Words such as no, on and yes are words, as YAML 1.2 says.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from conversation.authoring.problems import FlowErrors, Problem, Problems, Source
+from conversation.engine.flow import At
+
+LARGEST: Final = 256 * 1024
+DEEPEST: Final = 20
+MOST_NODES: Final = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar:
+    """A word, number or text. `plain` when it was written without quotes; `block` when it is a | or > text."""
+
+    text: str
+    plain: bool
+    block: bool
+    at: At
+    start: int  # offsets into the file's text
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """A mapping, in the author's order."""
+
+    entries: tuple[tuple[Scalar, "Node"], ...]
+    at: At
+
+    def get(self, name: str) -> "Node | None":
+        """The value of a key, or None."""
+        return next((value for key, value in self.entries if key.text == name), None)
+
+    def key(self, name: str) -> Scalar:
+        """The key itself, for pointing at. Raises KeyError."""
+        for key, _ in self.entries:
+            if key.text == name:
+                return key
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """A sequence."""
+
+    items: tuple["Node", ...]
+    at: At
+
+
+Node: TypeAlias = Scalar | Map | Items
+
+
+def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node]:
+    """Parse one file. Raises FlowErrors with the one thing that makes it unreadable."""
+    if len(data) > LARGEST:
+        raise FlowErrors(
+            [
+                Problem(
+                    code="Y1",
+                    message=f"this file has {len(data) // 1024} kB; {LARGEST // 1024} kB is the most",
+                    at=At(file=file, line=1, column=1),
+                )
+            ]
+        )
+    try:
+        text = data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        at = At(file=file, line=data[: error.start].count(b"\n") + 1, column=1)
+        raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
+    source = Source(file=file, text=text, lines=tuple(text.split("\n")))
+    problems.know(source)
+    return source, _Composer(source).compose()
+
+
+class _Composer:
+    """Builds nodes from the parser's events, so that every limit is met before anything grows."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.anchors: dict[str, Node] = {}
+        self.used: set[str] = set()
+        self.sizes: dict[str, int] = {}
+        self.seen = 0
+
+    def compose(self) -> Node:
+        """Read the one document."""
+        events = self._events()
+        root: Node | None = None
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                if root is not None:
+                    self._refuse(event, "a flow file holds one document: `---` starts a second one")
+            elif isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent | AliasEvent):
+                root = self._node(event, events, depth=1)
+        if root is None:
+            raise FlowErrors([Problem(code="Y1", message="this file is empty", at=At(file=self.source.file, line=1, column=1))])
+        for name in self.anchors.keys() - self.used:
+            raise FlowErrors([self._problem(self.anchors[name].at, f"the anchor &{name} is never used")])
+        return root
+
+    def _events(self) -> Iterator[Any]:
+        try:
+            yield from YAML(typ="safe", pure=True).parse(self.source.text)
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            at = At(file=self.source.file, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1)
+            line = self.source.lines[at.line - 1] if at.line <= len(self.source.lines) else ""
+            said = getattr(error, "problem", None) or "this cannot be read"
+            hint = "text with `,` `:` `?` `{` needs quotes inside { }" if "{" in line or "[" in line else ""
+            raise FlowErrors([Problem(code="Y1", message=f"not valid YAML: {said}", at=at, line=line, hint=hint)]) from error
+
+    def _node(self, event: Any, events: Iterator[Any], *, depth: int) -> Node:
+        self.seen += 1
+        if depth > DEEPEST:
+            self._refuse(event, f"nested deeper than {DEEPEST}")
+        if self.seen > MOST_NODES:
+            self._refuse(event, f"more than {MOST_NODES} entries")
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        before = self.seen
+        if event.tag is not None and str(event.tag) not in ("", "None"):
+            self._refuse(event, f"tags such as {event.tag} are not allowed")
+        node = self._value(event, events, depth=depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+            self.sizes[event.anchor] = self.seen - before + 1
+        return node
+
+    def _alias(self, event: Any) -> Node:
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            self._refuse(event, f"there is no anchor &{event.anchor} before this")
+        self.used.add(event.anchor)
+        self.seen += self.sizes[event.anchor]
+        if self.seen > MOST_NODES:
+            self._refuse(event, f"anchors expand to more than {MOST_NODES} entries")
+        return node  # type: ignore[return-value]  # _refuse raises
+
+    def _value(self, event: Any, events: Iterator[Any], *, depth: int) -> Node:
+        match event:
+            case ScalarEvent():
+                return self._scalar(event)
+            case MappingStartEvent():
+                return self._map(event, events, depth=depth)
+            case _:
+                items: list[Node] = []
+                for inner in events:
+                    if isinstance(inner, SequenceEndEvent):
+                        return Items(items=tuple(items), at=self._at(event))
+                    items.append(self._node(inner, events, depth=depth + 1))
+                return Items(items=tuple(items), at=self._at(event))
+
+    def _map(self, event: Any, events: Iterator[Any], *, depth: int) -> Map:
+        entries: list[tuple[Scalar, Node]] = []
+        seen: dict[str, Scalar] = {}
+        for inner in events:
+            if isinstance(inner, MappingEndEvent):
+                break
+            if not isinstance(inner, ScalarEvent):
+                self._refuse(inner, "a key is a word")
+            key = self._scalar(inner)
+            if key.text == "<<" and key.plain:
+                self._refuse(inner, "merge keys (<<) are not allowed: write the entries out")
+            if key.text in seen:
+                raise FlowErrors(
+                    [
+                        self._problem(
+                            key.at, f"the key `{key.text}` stands twice", f"the first is on line {seen[key.text].at.line}"
+                        )
+                    ]
+                )
+            seen[key.text] = key
+            entries.append((key, self._node(next(events), events, depth=depth + 1)))
+        return Map(entries=tuple(entries), at=self._at(event))
+
+    def _scalar(self, event: Any) -> Scalar:
+        if event.tag is not None and str(event.tag) not in ("", "None"):
+            self._refuse(event, f"tags such as {event.tag} are not allowed")
+        style = event.style or ""
+        start, end = event.start_mark.index, event.end_mark.index
+        width = end - start if event.start_mark.line == event.end_mark.line else 1
+        at = At(file=self.source.file, line=event.start_mark.line + 1, column=event.start_mark.column + 1, width=max(1, width))
+        return Scalar(text=str(event.value), plain=style == "", block=style in ("|", ">"), at=at, start=start, end=end)
+
+    def _at(self, event: Any) -> At:
+        mark = event.start_mark
+        return At(file=self.source.file, line=mark.line + 1, column=mark.column + 1)
+
+    def _problem(self, at: At, message: str, hint: str = "") -> Problem:
+        return Problem(code="Y1", message=message, at=at, line=self.source.lines[at.line - 1], hint=hint)
+
+    def _refuse(self, event: Any, message: str) -> None:
+        raise FlowErrors([self._problem(self._at(event), message)])
+
+
+def find_word(source: Source, node: Scalar, word: str, *, line: int = 1) -> At:
+    """Where `word` stands inside a scalar: in its `line`-th line or after it; the scalar itself when it is not found."""
+    start = node.start
+    if node.block:
+        for _ in range(line):
+            start = source.text.find("\n", start) + 1
+    at = _find_whole(source.text, word, start, node.end) if word else -1
+    if at < 0:
+        at = source.text.find(word, start, node.end) if word else -1
+    if at < 0:
+        return node.at
+    row = source.text.count("\n", 0, at)
+    column = at - (source.text.rfind("\n", 0, at) + 1)
+    return At(file=source.file, line=row + 1, column=column + 1, width=len(word))
+
+
+def _find_whole(text: str, word: str, start: int, end: int) -> int:
+    at = text.find(word, start, end)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(word) : at + len(word) + 1]
+        if not (before.isalnum() or before == "_") and not (after.isalnum() or after == "_"):
+            return at
+        at = text.find(word, at + 1, end)
+    return -1

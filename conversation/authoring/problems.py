@@ -1,0 +1,126 @@
+"""What is wrong with a flow, said so that its author can mend it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from conversation.engine.flow import At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file as the author sees it. `file` is the path to show."""
+
+    file: str
+    text: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One cause, one message. `hint` stands beside the caret, `notes` on lines of their own."""
+
+    code: str
+    message: str
+    at: At
+    line: str = ""
+    hint: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The form of every message: place, code, sentence; the line with a caret and the hint; the notes."""
+        head = f"{self.at.file}:{self.at.line}:{self.at.column}  {self.code}  {self.message}"
+        shown: list[str] = [head]
+        if self.line.strip():
+            shown.append(f"{self.at.line:>5} | {self.line}")
+            shown.append(f"      | {' ' * (self.at.column - 1)}{'^' * max(1, self.at.width)} {self.hint}".rstrip())
+        elif self.hint:
+            shown.append(f"   {self.hint}")
+        shown.extend(f"   {note}" for note in self.notes)
+        return "\n".join(shown)
+
+    def to_json(self) -> dict[str, str | int | list[str]]:
+        """One flat object a problem."""
+        return {
+            "file": self.at.file,
+            "line": self.at.line,
+            "column": self.at.column,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "notes": list(self.notes),
+        }
+
+
+class FlowErrors(Exception):  # several errors in one
+    """The flows do not load. `problems` holds every cause, in the order of files and lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class Problems:
+    """Collects what is found while reading. The first message about a place stands; later ones there are its echoes."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Source] = {}
+        self._found: dict[tuple[str, int, int], Problem] = {}
+
+    def know(self, source: Source) -> None:
+        """Make a file's lines available to messages."""
+        self._sources[source.file] = source
+
+    def add(self, code: str, at: At, message: str, hint: str = "", notes: Iterable[str] = ()) -> None:
+        """Report one cause."""
+        lines = self._sources[at.file].lines if at.file in self._sources else ()
+        line = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
+        width = min(at.width, max(1, len(line) - at.column + 1))
+        problem = Problem(code=code, message=message, at=replace(at, width=width), line=line, hint=hint, notes=tuple(notes))
+        self._found.setdefault((at.file, at.line, at.column), problem)
+
+    def note(self, at: At, note: str) -> None:
+        """Add a line to a problem that was reported at this place."""
+        key = (at.file, at.line, at.column)
+        if key in self._found:
+            self._found[key] = replace(self._found[key], notes=(*self._found[key].notes, note))
+
+    def find(self, at: At, word: str) -> At:
+        """Where `word` first stands at or after a place, within the text that begins there; the place itself if nowhere."""
+        lines = self._sources[at.file].lines if at.file in self._sources else ()
+        whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        for number in range(at.line, min(at.line + 40, len(lines) + 1)):
+            found = whole.search(lines[number - 1], at.column - 1 if number == at.line else 0)
+            if found:
+                return At(file=at.file, line=number, column=found.start() + 1, width=len(word))
+        return at
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def stop_if_any(self) -> None:
+        """Raise FlowErrors with all of them, if there are any."""
+        if self._found:
+            raise FlowErrors([self._found[key] for key in sorted(self._found)])
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A hint: the nearest name, or what there is when it is little."""
+    names = list(known)
+    close = nearest(name, names)
+    if close:
+        return f"did you mean `{close}`?"
+    return "there is " + ", ".join(f"`{each}`" for each in names) if 0 < len(names) <= 8 else ""
+
+
+def suggest_place(name: str, known: Mapping[str, At]) -> str:
+    """A hint that also says where the nearest name stands."""
+    close = nearest(name, known)
+    return f"did you mean `{close}` (line {known[close].line})?" if close else ""

@@ -1,0 +1,470 @@
+"""Reading one state: what it does, what it asks, and every way out of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from conversation.authoring.expression_types import Scope
+from conversation.authoring.nodes import Map, Node, Scalar
+from conversation.authoring.parts import FlowNames, PartReader
+from conversation.authoring.problems import Source, suggest
+from conversation.authoring.reading import Shared
+from conversation.engine.flow import (
+    After,
+    Ask,
+    At,
+    Check,
+    Choice,
+    Command,
+    EachRow,
+    Edge,
+    More,
+    Redirect,
+    Reply,
+    State,
+    Text,
+    ToPeople,
+    Unmatched,
+    Visits,
+    WaitFor,
+)
+from conversation.engine.lexicon import build_lexicon
+from conversation.engine.match import is_consent_word
+from conversation.engine.render import BUTTON_TITLE, MENU_BUTTON, MOST_BUTTONS, MOST_ROWS, ROW_ABOUT, ROW_TITLE
+from conversation.engine.types import Fields, ListOf, OneOf, Type, describe
+
+STATE: Final = (
+    "redirect", "do", "say", "ask", "wait", "handoff", "replies", "unmatched", "commands", "outcomes", "after", "visits",
+    "go", "end",
+)  # fmt: skip
+KINDS: Final = ("choice", "picked", "consent", "entity")
+_NO_PRODUCTS: Final = build_lexicon(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A question, and what is needed to check its replies."""
+
+    ask: Ask
+    item: Type | None  # of `each`
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        return (*self.ask.buttons, *self.ask.fixed)
+
+    @property
+    def ids(self) -> dict[str, At]:
+        ids = {choice.id: choice.at for choice in self.choices}
+        more = self.ask.more
+        return ids | ({more.id: more.title.at} if more is not None and more.id is not None else {})
+
+
+class StateReader(PartReader):
+    """Reads one state of the flow."""
+
+    def __init__(self, shared: Shared, source: Source, names: FlowNames, commands: dict[str, Command], scope: Scope) -> None:
+        super().__init__(shared, source, names)
+        self.commands = commands
+        self.scope = scope
+
+    def state(self, key: Scalar, node: Node) -> State | None:
+        """Read it whole."""
+        found = self.map(node, "a state", STATE)
+        if found is None:
+            return None
+        place = f"{self.names.flow}.{key.text}"
+        self._check_shape(key, found)
+        asked = self._ask(found.get("ask"), place) if found.get("ask") is not None else None
+        return State(
+            name=key.text,
+            at=key.at,
+            visits=self._visits(found.get("visits")),
+            redirects=self._redirects(found.get("redirect"), place),
+            do=self.actions(found.get("do"), place, self.scope),
+            say=self.say(found.get("say"), f"{place}.say", self.scope),
+            ask=asked.ask if asked else None,
+            wait=self._wait(found, place) if found.get("wait") is not None else None,
+            people=self._handoff(found.get("handoff"), place) if found.get("handoff") is not None else None,
+            replies=self._replies(found, asked, place) if asked else (),
+            unmatched=self._unmatched(found.get("unmatched"), place) if found.get("unmatched") is not None else None,
+            commands=self._narrowed(found.get("commands"), place),
+            after=self._after(found.get("after"), place),
+            go=self.go(way, self.scope) if (way := found.get("go")) is not None else (),
+            end=end.text if (end := self.word(found.get("end"), "the result")) is not None else None,
+        )
+
+    def _check_shape(self, key: Scalar, node: Map) -> None:
+        waits = [name for name in ("ask", "wait", "handoff") if node.get(name) is not None]
+        ways = [name for name in ("go", "end") if node.get(name) is not None]
+        if len(waits) > 1:
+            self.add("W5", node.key(waits[1]), f"a state stops once: it has `{waits[0]}` already", "make it two states")
+        if waits in (["ask"], ["wait"]) and ways:
+            self.add("T3", node.key(ways[0]), f"the turn stops at `{waits[0]}`: `{ways[0]}` would never be reached")
+        if waits == ["handoff"] and ways != ["end"]:
+            self.add("T3", node.key("handoff"), "a handoff ends the flow: it needs `end`", "e.g. end: handed_off")
+        if not waits and len(ways) != 1:
+            message = "has both `go` and `end`" if ways else "stops without `ask`, `wait`, `go` or `end`"
+            self.add("T3", key, f"`{key.text}` {message}")
+        for name, owner in (("replies", "ask"), ("outcomes", "wait")):
+            if node.get(name) is not None and owner not in waits:
+                self.add("Y2", node.key(name), f"`{name}` belongs to `{owner}`, which this state has not")
+        for name in ("unmatched", "commands", "after"):
+            if node.get(name) is not None and not {"ask", "wait"} & set(waits):
+                self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask` or `wait`")
+        if waits == ["ask"] and node.get("replies") is None:
+            self.add("T5", node.key("ask"), "this question has no `replies`: no customer could leave it")
+        if waits == ["wait"] and node.get("after") is None:
+            self.add("T5", node.key("wait"), "a `wait` needs `after`: events get lost, and this customer would wait for ever")
+
+    # --- the small keys
+
+    def _visits(self, node: Node | None) -> Visits | None:
+        found = self.map(node, "`visits`", ("max", "then"))
+        if found is None:
+            return None
+        most = self.number(self.need(found, "max", "`visits`"), "`max`", least=1, most=1000)
+        then = self.target(self.need(found, "then", "`visits`"))
+        return Visits(most=most, then=then, at=found.at) if most and then else None
+
+    def _redirects(self, node: Node | None, place: str) -> tuple[Redirect, ...]:
+        redirects: list[Redirect] = []
+        for index, item in enumerate(self.items(node, "`redirect`"), 1):
+            found = self.map(item, "a redirect", ("if", "to", "say"))
+            if found is None:
+                continue
+            condition = self.condition(self.need(found, "if", "a redirect"), self.scope)
+            to = self.need(found, "to", "a redirect")
+            say = self.say(found.get("say"), f"{place}.redirect.{index}.say", self.scope)
+            go = self.go(to, self.scope) if isinstance(to, Scalar) else ()
+            if condition and go:
+                redirects.append(Redirect(condition=condition[0], edge=Edge(do=(), say=say, go=go, at=item.at)))
+        return tuple(redirects)
+
+    def _unmatched(self, node: Node | None, place: str) -> Unmatched | None:
+        found = self.map(node, "`unmatched`", ("say", "tries", "then"))
+        if found is None:
+            return None
+        tries = self.number(found.get("tries"), "`tries`", least=1, most=100)
+        then = self.target(found.get("then"))
+        if (found.get("tries") is None) != (found.get("then") is None):
+            self.add("T3", found, "`tries` and `then` belong together: how often, and where to after that")
+        return Unmatched(
+            say=self.say(found.get("say"), f"{place}.unmatched.say", self.scope), tries=tries, then=then, at=found.at
+        )
+
+    def _after(self, node: Node | None, place: str) -> tuple[After, ...]:
+        found = self.map(node, "`after`") if node is not None else None
+        timers: list[After] = []
+        for key, value in found.entries if found else ():
+            seconds = self.duration(key, "a key of `after`")
+            edge = self.edge(value, f"{place}.after.{key.text}", self.scope)
+            if seconds and edge:
+                timers.append(After(name=f"after:{key.text}", seconds=seconds, edge=edge, at=key.at))
+        return tuple(timers)
+
+    def _handoff(self, node: Node | None, place: str) -> ToPeople | None:
+        found = self.map(node, "`handoff`", ("queue", "note"))
+        if found is None:
+            return None
+        queue = self.word(self.need(found, "queue", "`handoff`"), "the queue")
+        note = self.text(self.need(found, "note", "`handoff`"), f"{place}.handoff.note", self.scope)
+        return ToPeople(queue=queue.text, note=note, at=found.at) if queue and note else None
+
+    def _narrowed(self, node: Node | None, place: str) -> tuple[Command, ...]:
+        """The flow's commands, or `only` some of them, with this state's own answers to them."""
+        found = self.map(node, "`commands`", ("only", *self.commands)) if node is not None else None
+        if found is None:
+            return tuple(self.commands.values())
+        kept = set(self.commands)
+        if found.get("only") is not None:
+            names = [self.name(item, "command", self.commands) for item in self.items(found.get("only"), "`only`")]
+            kept = {name for name in names if name is not None}
+        own: dict[str, Command] = {}
+        for key, value in found.entries:
+            if key.text == "only" or key.text not in self.commands:
+                continue
+            edge = self.edge(value, f"{place}.commands.{key.text}", self.scope)
+            if edge is not None:
+                own[key.text] = Command(name=key.text, words=self.commands[key.text].words, edge=edge, at=key.at)
+        return tuple(own.get(name, command) for name, command in self.commands.items() if name in kept or name in own)
+
+    def _wait(self, state: Map, place: str) -> WaitFor | None:
+        found = self.map(state.get("wait"), "`wait`", ("for", "where"))
+        if found is None:
+            return None
+        event = self.name(self.need(found, "for", "`wait`"), "event", self.catalogue.events, "C1")
+        if event is None:
+            return None
+        spec = self.catalogue.events[event]
+        where = self.map(self.need(found, "where", "`wait`"), "`where`", (spec.key,))
+        key = self.value(self.need(where, spec.key, "`where`"), self.scope, f"`{spec.key}`") if where else None
+        carried = Fields(name=event, fields={**spec.carries.fields, "outcome": OneOf(values=tuple(spec.outcomes))})
+        scope = self.scope.plus({"event": carried})
+        outcomes: dict[str, Edge] = {}
+        seen: set[str] = set()
+        for outcome_key, name, value in self.outcomes(state.get("outcomes"), "`outcomes`"):
+            if self._outcome(outcome_key, name, seen, set(spec.outcomes), f"`{event}`", set(spec.outcomes)):
+                edge = self.edge(value, f"{place}.outcomes.{name}", scope)
+                if edge is not None:
+                    outcomes[name] = edge
+        missing = [name for name in spec.outcomes if name not in seen]
+        if missing:
+            self.add("C6", found, f"`{event}` can also end in {' and '.join(missing)}", "add it under `outcomes`")
+        return (
+            WaitFor(event=event, key=key[0], outcomes=outcomes, at=found.at)
+            if key and len(outcomes) == len(spec.outcomes)
+            else None
+        )
+
+    # --- the question
+
+    def _ask(self, node: Node | None, place: str) -> _Asked | None:
+        place = f"{place}.ask"
+        if isinstance(node, Scalar):
+            text = self.text(node, place, self.scope)
+            ask = Ask(text=text, buttons=(), menu_button=None, fixed=(), each=None, more=None, at=node.at) if text else None
+            return _Asked(ask=ask, item=None) if ask else None
+        found = self.map(node, "`ask`", ("text", "buttons", "list"))
+        if found is None:
+            return None
+        text = self.text(self.need(found, "text", "`ask`"), place, self.scope)
+        if found.get("buttons") is not None and found.get("list") is not None:
+            self.add("W1", found.key("list"), "a question has `buttons` or a `list`, not both")
+        buttons = self._buttons(found.get("buttons"), place)
+        menu_button, fixed, each, more, item = self._list(found.get("list"), place)
+        if text is None:
+            return None
+        if len(buttons) > MOST_BUTTONS:  # WhatsApp shows three; more become a list by themselves
+            menu_button = self._own_text("Choose", f"{place}.list.button", found.at)
+        ask = Ask(text=text, buttons=buttons, menu_button=menu_button, fixed=fixed, each=each, more=more, at=found.at)
+        return _Asked(ask=ask, item=item)
+
+    def _own_text(self, words: str, place: str, at: At) -> Text | None:
+        node = Scalar(text=words, plain=True, block=False, at=at, start=0, end=0)
+        return self.text(node, place, self.scope, longest=MENU_BUTTON)
+
+    def _buttons(self, node: Node | None, place: str) -> tuple[Choice, ...]:
+        found = self.map(node, "`buttons`") if node is not None else None
+        choices: list[Choice] = []
+        titles: dict[str, str] = {}
+        for key, value in found.entries if found else ():
+            limit = BUTTON_TITLE if found and len(found.entries) <= MOST_BUTTONS else ROW_TITLE
+            title = self.text(value, f"{place}.buttons.{key.text}", self.scope, longest=limit)
+            if title is None:
+                continue
+            constant = title.templates[title.base].constant
+            if constant is not None and constant.casefold() in titles:
+                self.add("W1", value, f"the button `{titles[constant.casefold()]}` has the same title")
+            elif constant is not None:
+                titles[constant.casefold()] = key.text
+            self._check_id(key)
+            choices.append(Choice(id=key.text, title=title, about=None, at=key.at))
+        if found is not None and len(found.entries) > MOST_ROWS:
+            self.add("W1", found.entries[MOST_ROWS][0], f"WhatsApp shows at most {MOST_ROWS} choices")
+        return tuple(choices)
+
+    def _check_id(self, key: Scalar) -> None:
+        if len(key.text) > 40 or not key.text.replace("_", "").isalnum():
+            self.add("W1", key, "a choice is named with letters, digits and _, at most 40 of them")
+
+    def _list(
+        self, node: Node | None, place: str
+    ) -> tuple[Text | None, tuple[Choice, ...], EachRow | None, More | None, Type | None]:
+        place = f"{place}.list"
+        found = self.map(node, "`list`", ("button", "rows", "more")) if node is not None else None
+        if found is None:
+            return None, (), None, None, None
+        button = self.text(self.need(found, "button", "`list`"), f"{place}.button", self.scope, longest=MENU_BUTTON)
+        rows = self.map(self.need(found, "rows", "`list`"), "`rows`")
+        more = self._more(found.get("more"), place) if found.get("more") is not None else None
+        if rows is not None and rows.get("each") is not None:
+            each, item = self._each(rows, place)
+            kind = self.value(rows.get("each"), self.scope, "`each`")
+            most = kind[1].most if kind and isinstance(kind[1], ListOf) else None
+            room = MOST_ROWS - (1 if more is not None and more.id is not None else 0)
+            if (most is None or most > room) and not (more is not None and more.id is None):
+                hint = "add `more: {title: More}`, and the pages turn by themselves"
+                self.add(
+                    "W2", rows.key("each"), f"this list may have more than {room} rows, which is all there is room for", hint
+                )
+            return button, (), each, more, item
+        fixed = self._fixed_rows(rows, place)
+        if len(fixed) + (1 if more is not None and more.id is not None else 0) > MOST_ROWS and rows is not None:
+            self.add("W1", rows, f"WhatsApp shows at most {MOST_ROWS} rows")
+        return button, fixed, None, more, None
+
+    def _fixed_rows(self, rows: Map | None, place: str) -> tuple[Choice, ...]:
+        choices: list[Choice] = []
+        for key, value in rows.entries if rows else ():
+            about: Text | None = None
+            title_node: Node | None = value
+            if isinstance(value, Map):
+                self.map(value, "a row", ("title", "about"))
+                title_node = self.need(value, "title", "a row")
+                if value.get("about") is not None:
+                    about = self.text(value.get("about"), f"{place}.rows.{key.text}.about", self.scope, longest=ROW_ABOUT)
+            title = self.text(title_node, f"{place}.rows.{key.text}", self.scope, longest=ROW_TITLE)
+            self._check_id(key)
+            if title is not None:
+                choices.append(Choice(id=key.text, title=title, about=about, at=key.at))
+        return tuple(choices)
+
+    def _each(self, rows: Map, place: str) -> tuple[EachRow | None, Type | None]:
+        self.map(rows, "`rows`", ("each", "id", "title", "about"))
+        items = self.value(rows.get("each"), self.scope, "`each`")
+        if items is None:
+            return None, None
+        if not isinstance(items[1], ListOf):
+            self.add("X3", rows.get("each") or rows, f"`each` needs a list; this is {describe(items[1])}")
+            return None, None
+        scope = self.scope.plus({"it": items[1].item})
+        key = self.value(self.need(rows, "id", "`rows`"), scope, "`id`")
+        title = self.text(self._as_text(self.need(rows, "title", "`rows`")), f"{place}.rows.title", scope)
+        about = None
+        if rows.get("about") is not None:
+            about = self.text(self._as_text(rows.get("about")), f"{place}.rows.about", scope)
+        if key is None or title is None:
+            return None, items[1].item
+        return EachRow(items=items[0], id=key[0], title=title, about=about, at=rows.at), items[1].item
+
+    @staticmethod
+    def _as_text(node: Node | None) -> Node | None:
+        """`title: it.name` is short for "{{ it.name }}"."""
+        if not isinstance(node, Scalar) or "{{" in node.text or not node.text.startswith("it."):
+            return node
+        return Scalar(
+            text="{{ " + node.text + " }}", plain=node.plain, block=node.block, at=node.at, start=node.start, end=node.end
+        )
+
+    def _more(self, node: Node | None, place: str) -> More | None:
+        found = self.map(node, "`more`", ("if", "id", "title"))
+        if found is None:
+            return None
+        title = self.text(self.need(found, "title", "`more`"), f"{place}.more", self.scope, longest=ROW_TITLE)
+        condition = self.condition(found.get("if"), self.scope)
+        own = self.word(found.get("id"), "`id`")
+        if own is not None:
+            self._check_id(own)
+        elif found.get("if") is not None:
+            self.add("Y2", found.key("if"), "`if` needs `id`: without an id the pages turn by themselves")
+        return More(condition=condition[0] if condition else None, id=own.text if own else None, title=title) if title else None
+
+    # --- the replies
+
+    def _replies(self, state: Map, asked: _Asked, place: str) -> tuple[Reply, ...]:
+        replies: list[Reply] = []
+        for item in self.items(state.get("replies"), "`replies`"):
+            reply = self._reply(item, asked, place)
+            if reply is not None:
+                replies.append(reply)
+        self._check_choices(asked, replies)
+        return tuple(replies)
+
+    def _reply(self, node: Node, asked: _Asked, place: str) -> Reply | None:
+        found = self.map(node, "a reply", (*KINDS, "words", "as", "check", *self.EDGE))
+        if found is None:
+            return None
+        kinds = [kind for kind in KINDS if found.get(kind) is not None]
+        words, written = self.words(found.get("words"), "`words`")
+        self._check_words(written)
+        if len(kinds) > 1 or (not kinds and not written):
+            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity` or `words`")
+            return None
+        kind = kinds[0] if kinds else "words"
+        word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]
+        if word is None:
+            return None
+        name = word.text if kind != "picked" else "picked"
+        into, value = self._value(kind, word, found, asked)
+        scope = self.scope.plus({into: value} if into and value else {})
+        check = self._check(found.get("check"), f"{place}.replies.{name}", scope) if found.get("check") is not None else None
+        edge = self._reply_edge(found, f"{place}.replies.{name}", scope)
+        if edge is None:
+            return None
+        return Reply(
+            name=name,
+            edge=edge,
+            at=word.at,
+            choice=word.text if kind == "choice" else None,
+            picked=kind == "picked",
+            consent=self.name(word, "consent", self.catalogue.consents, "C1") if kind == "consent" else None,
+            entity=self.name(word, "entity", self.catalogue.entities, "C1") if kind == "entity" else None,
+            words=words,
+            into=into,
+            check=check,
+        )
+
+    def _value(self, kind: str, word: Scalar, found: Map, asked: _Asked) -> tuple[str | None, Type | None]:
+        """Where the reply's value goes: a slot, or a name known in this reply only."""
+        kept = self.word(found.get("as"), "`as`")
+        if kind == "picked":
+            if asked.item is None:
+                self.add("R1", word, "nothing can be picked here: the list has no rows with `each`")
+                return None, None
+            return self.fill(word, asked.item, "the picked row"), asked.item
+        if kind != "entity" or word.text not in self.catalogue.entities:
+            if kept is not None:
+                self.add("Y2", kept, "`as` belongs to an `entity`")
+            return None, None
+        value = self.catalogue.entities[word.text].type
+        if kept is None:
+            return None, None
+        if kept.text in self.names.slots:
+            return self.fill(kept, value, f"`{word.text}`"), value
+        if not kept.text.isidentifier() or kept.text in self.scope.names:
+            self.add("Y2", kept, f"`{kept.text}` cannot be used as a name here", suggest(kept.text, self.names.slots))
+            return None, None
+        return kept.text, value
+
+    def _check(self, node: Node | None, place: str, scope: Scope) -> Check | None:
+        found = self.map(node, "`check`", ("if", "else"))
+        if found is None:
+            return None
+        condition = self.condition(self.need(found, "if", "`check`"), scope)
+        otherwise = self.text(self.need(found, "else", "`check`"), f"{place}.check", scope)
+        return Check(condition=condition[0], otherwise=otherwise) if condition and otherwise else None
+
+    def _reply_edge(self, found: Map, place: str, scope: Scope) -> Edge | None:
+        return self.edge(found, place, scope, (*KINDS, "words", "as", "check"))
+
+    def _check_words(self, written: list[Scalar]) -> None:
+        for word in written:
+            for consent in self.catalogue.consents.values():
+                if is_consent_word(word.text, consent.words):
+                    self.add("R2", word, f"{consent.words[0]} is a consent word: only a `consent` reply may use it")
+
+    def _check_choices(self, asked: _Asked, replies: list[Reply]) -> None:
+        handled: set[str] = set()
+        for reply in replies:
+            if reply.choice is not None:
+                if reply.choice not in asked.ids:
+                    self.add("R1", reply.at, f"this question shows no choice `{reply.choice}`", suggest(reply.choice, asked.ids))
+                if reply.choice in handled:
+                    self.add("R1", reply.at, f"`{reply.choice}` is handled twice: the second is never reached")
+                handled.add(reply.choice)
+        if asked.ask.each is not None and not any(reply.picked for reply in replies):
+            self.add("R3", asked.ask.each.at, "a picked row leads nowhere", "add a reply such as {picked: product, go: …}")
+        for choice in asked.choices:
+            self._check_choice(choice, replies, handled=choice.id in handled)
+        more = asked.ask.more
+        if more is not None and more.id is not None and more.id not in handled:
+            self.add("R3", more.title.at, f"`{more.id}` is shown and leads nowhere", f"add a reply {{choice: {more.id}, go: …}}")
+
+    def _check_choice(self, choice: Choice, replies: list[Reply], *, handled: bool) -> None:
+        titles = [template.constant for template in choice.title.templates.values()]
+        for consent in self.catalogue.consents.values():
+            says_consent = [title is not None and is_consent_word(title, consent.words) for title in titles]
+            if any(says_consent) and handled:
+                self.add("R2", choice.at, f"{consent.words[0]} is a consent word: answer it by {{consent: {consent.name}}}")
+            if any(says_consent) and any(reply.consent == consent.name for reply in replies):
+                if not all(says_consent):
+                    self.add("L2", choice.at, f"this button must be titled {consent.words[0]} in every language")
+                return
+        if handled or any(self._reads(reply, titles) for reply in replies):
+            return
+        self.add("R3", choice.at, f"`{choice.id}` is shown and leads nowhere", f"add a reply {{choice: {choice.id}, go: …}}")
+
+    def _reads(self, reply: Reply, titles: list[str | None]) -> bool:
+        if reply.entity is None:
+            return False
+        read = self.catalogue.entities[reply.entity].read
+        return all(title is not None and read(title, _NO_PRODUCTS) is not None for title in titles)
