@@ -19,8 +19,10 @@ from router.ids import VendorId
 from router.json_values import JSON
 from router.work import Work
 
-# What a commit would check: a savepoint leaves deferred constraints alone.
-AS_AT_COMMIT: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+SAVEPOINT: Final = "SAVEPOINT unit_of_work"
+# Releasing a savepoint leaves deferred constraints alone, so what a commit would check is checked here. One round trip.
+RELEASE: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT unit_of_work"
+UNDO: Final = "ROLLBACK TO SAVEPOINT unit_of_work; RELEASE SAVEPOINT unit_of_work"
 VENDORS: Final = "SELECT id, name FROM vendors ORDER BY created_at, id"
 SET_STOCK: Final = "UPDATE catalog_items SET stock = %s WHERE vendor_id = %s AND name = %s"
 DUE: Final = """
@@ -101,7 +103,7 @@ class ConsentSeen:
 # ---------------------------------------------------------------- two transactions that are undone
 
 
-class _Rehearsal(Databases):
+class Rehearsal(Databases):
     """Hands out the same two connections for ever, each transaction a savepoint; every vendor lives in the one ops database."""
 
     def __init__(self, databases: Databases, *, platform: Connection[DictRow], ops: Connection[DictRow]) -> None:
@@ -132,26 +134,34 @@ class _Rehearsal(Databases):
         del vendor_id
         return SHARED
 
+    def read(self, vendor_id: VendorId) -> Work:
+        """Give the ops database for reading, without a savepoint."""
+        return Work(vendor_id=vendor_id, conn=self._ops, databases=self)
+
     def close(self) -> None:
         """Leave the connections to whoever opened them."""
 
 
 @contextmanager
 def _savepoint(conn: Connection[DictRow]) -> Iterator[Connection[DictRow]]:
+    """Do as a transaction would, with as many round trips. One name is enough: the newest of that name is meant."""
     try:
-        with conn.transaction():
-            yield conn
-            conn.execute(AS_AT_COMMIT)
-    except psycopg.Error as error:
-        raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
+        conn.execute(SAVEPOINT)
+        yield conn
+        conn.execute(RELEASE)
+    except BaseException as error:
+        conn.execute(UNDO)
+        if isinstance(error, psycopg.Error):
+            raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
+        raise
 
 
 @contextmanager
-def rehearse(databases: Databases) -> Iterator[Databases]:
+def rehearse(databases: Databases) -> Iterator[Rehearsal]:
     """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most."""
     with databases.platform() as platform:
         with databases.ops_at(SHARED) as ops:
-            yield _Rehearsal(databases, platform=platform, ops=ops)
+            yield Rehearsal(databases, platform=platform, ops=ops)
             raise Rollback
         raise Rollback
 

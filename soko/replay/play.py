@@ -1,0 +1,350 @@
+"""Play one transcript: do what the customer does, hold each reply against the next lines, and say where it went another way."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from time import perf_counter
+from typing import Final, assert_never
+from zoneinfo import ZoneInfo
+
+from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
+from conversation.authoring.transcripts import (
+    Act,
+    ClockMoves,
+    CustomerSends,
+    CustomerShares,
+    CustomerTaps,
+    CustomerWrites,
+    EffectMatch,
+    Expect,
+    MpesaRepeats,
+    MpesaTells,
+    Said,
+    Transcript,
+)
+from conversation.engine.flow import Bundle
+from conversation.engine.values import JSON
+from conversation.turn import TurnReport
+from conversation.whatsapp import limits
+from conversation.whatsapp.outbound import CloudApi
+from router.databases import Databases
+from router.errors import Broken, Refused
+from router.rehearsal import Rehearsal, rehearse
+from soko.replay.world import Impossible, World
+
+NAIROBI: Final = ZoneInfo("Africa/Nairobi")
+SERVICE_WINDOW: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Where a transcript and the shop part ways. `report` shows the whole chat so far."""
+
+    line: int
+    headline: str
+    report: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """One transcript that was played."""
+
+    transcript: Transcript
+    failure: Failure | None
+    turns: int
+    seconds: float
+
+
+class _Differs(Exception):
+    """The shop does something else than the transcript says. `reply`: index of the reply in question."""
+
+    def __init__(self, line: int, *reasons: str, reply: int | None = None) -> None:
+        super().__init__("; ".join(reasons))
+        self.line, self.reasons, self.reply = line, reasons, reply
+
+
+def play(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Played:
+    """Play one transcript. Nothing of it stays in the databases."""
+    started = perf_counter()
+    scene = _Scene(transcript)
+    with rehearse(databases) as stage:
+        failure = scene.perform(stage, bundle, cloud_api)
+    if transcript.given.stock:
+        databases.cache.forget()
+    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=perf_counter() - started)
+
+
+class _Scene:
+    """One performance: the world, and the chat as it went."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.chat: list[ChatLine] = []
+        self.world: World | None = None
+
+    @property
+    def turns(self) -> int:
+        return len(self.world.reports) if self.world is not None else 0
+
+    def perform(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Failure | None:
+        line = self.transcript.line
+        try:
+            self.world = World(databases, bundle, cloud_api, self.transcript)
+            for act, following in _segments(self.transcript):
+                line = act.line
+                self._act(self.world, act, following)
+            left_over = self.world.mpesa.left_over()
+            if left_over is not None:
+                line = left_over[0]
+                raise _Differs(line, left_over[1])
+        except _Differs as differs:
+            return self._fail(differs.line, differs.reasons, differs.reply)
+        except (Impossible, Broken, Refused) as error:
+            return self._fail(line, (str(error),), None)
+        return None
+
+    def _act(self, world: World, act: Act, following: "Sequence[Said | Expect]") -> None:
+        reports, replies, prompts = len(world.reports), len(world.replies), len(world.mpesa.prompts)
+        _do(world, act, self.chat, self.transcript.flow)
+        answers = world.replies[replies:]
+        self.chat += answers
+        if world.mpesa.unscripted:
+            raise _Differs(
+                act.line, *(f"M-Pesa got one more than the transcript lists: {what}" for what in world.mpesa.unscripted)
+            )
+        for n, message in enumerate(world.messages[replies:]):
+            self._check_message(world, act, message, answers[n])
+        if len(world.mpesa.prompts) > prompts:
+            _check_payments(world, act.line)
+        expected = [step for step in following if isinstance(step, Said)]
+        mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
+        if mismatch is not None:
+            raise _Differs(mismatch.line, *mismatch.reasons, reply=_in_chat(mismatch, self.chat, len(answers)))
+        for step in following:
+            if isinstance(step, Expect):
+                _check(step, world, world.reports[reports:], flow=self.transcript.flow)
+
+    def _check_message(self, world: World, act: Act, message: Mapping[str, JSON], reply: Reply) -> None:
+        """What holds for every message, without being asked."""
+        index = next(n for n, line in enumerate(self.chat) if line is reply)
+        broken = limits.check(message)
+        if broken:
+            raise _Differs(act.line, *(f"WhatsApp would refuse this message: {what}" for what in broken), reply=index)
+        silent = world.clock.now - world.last_heard_at
+        if silent >= SERVICE_WINDOW:
+            raise _Differs(act.line, f"WhatsApp would refuse this message: the customer last wrote {silent} ago", reply=index)
+
+    def _fail(self, line: int, reasons: Sequence[str], reply: int | None) -> Failure:
+        where = f"{self.transcript.file}:{line}"
+        parts = [f"{where}  {self.transcript.name}", "", show_chat(self.chat, marked=reply, reasons=reasons)]
+        if self.world is not None and self.world.reports:
+            parts += ["", _describe(self.world)]
+        return Failure(line=line, headline=f"{where}  {reasons[0].splitlines()[0]}", report="\n".join(parts))
+
+
+def _segments(transcript: Transcript) -> "list[tuple[Act, Sequence[Said | Expect]]]":
+    """Cut the chat into what somebody does, each with the lines that tell what follows from it."""
+    starts = [n for n, step in enumerate(transcript.chat) if isinstance(step, Act)]
+    found: list[tuple[Act, Sequence[Said | Expect]]] = []
+    for start, end in pairwise([*starts, len(transcript.chat)]):
+        act = transcript.chat[start]
+        if isinstance(act, Act):
+            found.append((act, [step for step in transcript.chat[start + 1 : end] if isinstance(step, Said | Expect)]))
+    return found
+
+
+def _in_chat(mismatch: Mismatch, chat: Sequence[ChatLine], answers: int) -> int | None:
+    return None if mismatch.reply is None else len(chat) - answers + mismatch.reply
+
+
+# ---------------------------------------------------------------- what somebody does
+
+
+def _do(world: World, act: Act, chat: list[ChatLine], flow: str) -> None:
+    match act:
+        case CustomerWrites(text=text):
+            chat.append(Spoken(who="customer", text=text))
+            world.write(text)
+        case CustomerTaps():
+            reply, choice = _find_choice(world, act, flow)
+            chat.append(Spoken(who="customer", text=f"[{choice.title}]"))
+            world.tap(choice, in_list=choice in reply.menu_rows)
+        case CustomerSends(kind=kind, caption=caption):
+            chat.append(Spoken(who="customer", text=f"({kind})" + (f" {caption}" if caption else "")))
+            world.send(kind, caption)
+        case CustomerShares(latitude=latitude, longitude=longitude, name=name):
+            chat.append(Spoken(who="customer", text=f"(location) {name or f'{latitude}, {longitude}'}"))
+            world.share(latitude, longitude, name)
+        case ClockMoves():
+            until = _until(world.clock.now, act)
+            chat.append(Spoken(who="clock", text=f"{until.astimezone(NAIROBI):%a %d %b, %H:%M:%S}"))
+            world.move_clock(until)
+        case MpesaTells(outcome=outcome):
+            chat.append(Spoken(who="M-Pesa", text=f"prompt {act.attempt}: {outcome}"))
+            _tell(world, act)
+        case MpesaRepeats():
+            chat.append(Spoken(who="M-Pesa", text="the same again"))
+            world.post_callback_again()
+        case _:
+            assert_never(act)
+
+
+def _tell(world: World, act: MpesaTells) -> None:
+    if act.attempt > len(world.mpesa.prompts):
+        raise _Differs(act.line, f"there is no prompt {act.attempt}: {len(world.mpesa.prompts)} were pushed so far")
+    world.move_clock(world.clock.now + act.after)
+    prompt = world.mpesa.prompts[act.attempt - 1]
+    world.post_callback(prompt, world.mpesa.callback(prompt, act.outcome, receipt=act.receipt, at=world.clock.now))
+
+
+def _until(now: datetime, act: ClockMoves) -> datetime:
+    if act.until is None:
+        return now + (act.by or timedelta(0))
+    local = now.astimezone(NAIROBI)
+    until = local.replace(hour=act.until.hour, minute=act.until.minute, second=0, microsecond=0)
+    return (until if until > local else until + timedelta(days=1)).astimezone(now.tzinfo)
+
+
+def _find_choice(world: World, act: CustomerTaps, flow: str) -> tuple[Reply, Choice]:
+    """Find what is tapped, in the newest message that shows it, or in the nth message of a place."""
+    seen = [reply for reply in world.replies if act.of is None or is_at(act.of, reply.place, flow=flow)]
+    if act.nth is not None:
+        if act.nth > len(seen):
+            raise _Differs(act.line, f"{act.of} was shown {len(seen)} times so far, not {act.nth}")
+        seen = [seen[act.nth - 1]]
+    for reply in reversed(seen):
+        for choice in reply.choices:
+            if act.choice in (choice.title, choice.id.rpartition(":")[2]):
+                return reply, choice
+    shown = [choice.title for reply in seen[-1:] for choice in reply.choices]
+    raise _Differs(act.line, f"nothing called {act.choice!r} can be tapped" + (f": there is {', '.join(shown)}" if shown else ""))
+
+
+# ---------------------------------------------------------------- what must be true
+
+
+def _check(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> None:
+    wrong = [
+        *_state_differences(wanted, world, reports, flow=flow),
+        *_order_differences(wanted, world),
+        *_effect_differences(wanted, world, reports),
+    ]
+    if wrong:
+        raise _Differs(wanted.line, *wrong)
+
+
+def _state_differences(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> list[str]:
+    wrong: list[str] = []
+    state = (world.reports[-1].state if world.reports else None) or "none"
+    if wanted.state is not None and state not in (wanted.state, f"{flow}.{wanted.state}"):
+        wrong.append(f"state should be {wanted.state}, and is {state}")
+    ended = next((report.ended for report in reversed(reports) if report.ended is not None), None)
+    if wanted.ended is not None and ended != wanted.ended:
+        wrong.append(f"the flow should have ended in {wanted.ended}, and " + (f"ended in {ended}" if ended else "did not end"))
+    slots = _slots(world)
+    for path, value in (wanted.slots or {}).items():
+        found = _read(slots, path)
+        if _plain(found) != _plain(value):
+            wrong.append(f"{path} should be {_json(value)}, and is {_json(found)}")
+    return wrong
+
+
+def _order_differences(wanted: Expect, world: World) -> list[str]:
+    if wanted.order is None:
+        return []
+    order = world.order()
+    status = order.status if order is not None else "none"
+    return [] if status == wanted.order else [f"order should be {wanted.order}, and is {status}"]
+
+
+def _effect_differences(wanted: Expect, world: World, reports: Sequence[TurnReport]) -> list[str]:
+    wrong: list[str] = []
+    calls = [(call.name, call.args) for report in reports for call in report.calls]
+    names = [name for name, _ in calls]
+    made = f"the calls were: {', '.join(names) or 'none'}"
+    if wanted.effects is not None and list(wanted.effects) != names:
+        wrong.append(f"effects should be {', '.join(wanted.effects) or 'none'}; {made}")
+    for effect in wanted.effect:
+        if not any(_is_call(effect, name, args) for name, args in calls):
+            with_args = "; ".join(f"{name} {_json(args)}" for name, args in calls if name == effect.name)
+            wrong.append(f"there should be {effect.name} {_json(effect.args)}; {with_args or made}")
+    wrong += [f"there should be no {name}; {made}" for name in wanted.no_effect if name in names]
+    counted = world.count_calls()
+    for name, number in (wanted.effects_total or {}).items():
+        if counted[name] != number:
+            wrong.append(f"{name} should have been called {number} times so far, and was {counted[name]} times")
+    return wrong
+
+
+def _is_call(wanted: EffectMatch, name: str, args: Mapping[str, JSON]) -> bool:
+    return name == wanted.name and all(
+        arg in args and (args[arg] == value or _phone(args[arg]) == _phone(value)) for arg, value in wanted.args.items()
+    )
+
+
+def _phone(value: JSON) -> JSON:
+    return value.removeprefix("+") if isinstance(value, str) else value
+
+
+def _check_payments(world: World, line: int) -> None:
+    """The frozen payment rules, looked at from outside after every push."""
+    consents = world.consents()
+    dispatched = [consent for consent in consents if consent.dispatched]
+    urls = {prompt.request.callback_url for prompt in world.mpesa.prompts}
+    if len(dispatched) != len(world.mpesa.prompts) or len(urls) != len(world.mpesa.prompts):
+        raise _Differs(line, f"{len(world.mpesa.prompts)} prompts were pushed for {len(dispatched)} payment intents")
+    for consent in consents:
+        if re.fullmatch(r"\W*pay\W*", consent.text or "", re.IGNORECASE) is None:
+            raise _Differs(line, f"a prompt was pushed on the word of {consent.text!r}, which is not PAY")
+        if consent.confirmed_at is None or consent.received_at < consent.confirmed_at:
+            raise _Differs(line, "a prompt was pushed by a PAY that is older than the order's confirmation")
+
+
+# ---------------------------------------------------------------- showing
+
+
+def _describe(world: World) -> str:
+    """Say where the conversation stands, and how the last turn understood what it heard."""
+    last, order = world.reports[-1], world.order()
+    lines = [
+        f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else ""),
+        f"order     {f'{order.number} {order.status}' if order is not None else 'none'}",
+        f"slots     {_json(_slots(world))}",
+    ]
+    lines += [f"call      {call.name} {_json(call.args)} -> {call.outcome}" for call in last.calls]
+    return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry)])
+
+
+def _trace_lines(entry: Mapping[str, JSON]) -> list[str]:
+    rest = {name: value for name, value in entry.items() if name not in ("what", "place", "passed") and value not in ("", None)}
+    told = ", ".join(f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in rest.items())
+    passed = entry.get("passed")
+    reasons = [f"            not {why}" for why in passed] if isinstance(passed, Sequence) and not isinstance(passed, str) else []
+    return [f"trace     {entry.get('what')} {entry.get('place') or ''} {told}".rstrip(), *reasons]
+
+
+def _slots(world: World) -> Mapping[str, JSON]:
+    frames = world.reports[-1].snapshot.frames if world.reports else ()
+    return frames[-1].slots if frames else {}
+
+
+def _read(slots: Mapping[str, JSON], path: str) -> JSON:
+    value: JSON = slots
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def _plain(value: JSON) -> JSON:
+    """Tuples and lists are the same to whoever writes YAML."""
+    plain: JSON = json.loads(json.dumps(value))
+    return plain
+
+
+def _json(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

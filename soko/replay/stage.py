@@ -1,0 +1,90 @@
+"""Where transcripts are played: databases that stay as they are, and flows loaded once."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from conversation.authoring.load import load_bundle
+from conversation.authoring.transcripts import Transcript
+from conversation.engine.flow import Bundle
+from conversation.services import CATALOGUE
+from conversation.whatsapp.outbound import CloudApi
+from router import rehearsal_databases
+from router.databases import Databases
+from soko.embedded import Urls, engines
+from soko.errors import NotReady
+from soko.replay.play import Played, play
+from soko.settings import Settings
+
+APP_FILE: Final = "app.yaml"
+SUFFIX: Final = ".test.yaml"
+
+
+class Stage:
+    """Plays transcripts on one pair of databases."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+        self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
+        self._load = cache(lambda folder: load_bundle(folder, CATALOGUE))
+
+    def play(self, transcript: Transcript) -> Played:
+        """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
+        return play(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._databases.close()
+        self._cloud_api.close()
+
+    def _bundle(self, transcript: Transcript) -> Bundle:
+        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
+        return bundle
+
+
+@contextmanager
+def open_stage(*, platform_url: str, ops_url: str) -> Iterator[Stage]:
+    """Give a stage on these databases: migrated and seeded ones that nobody writes to."""
+    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=lambda reference: reference))
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+@contextmanager
+def open_own_stage(settings: Settings) -> Iterator[Stage]:
+    """Give a stage on databases of its own, on the servers of these settings; they are made when they are missing."""
+    if not settings.is_development:
+        raise NotReady("Transcripts are played in development only: SOKO_ENV is production.")
+    with engines(settings) as urls, open_stage_at(urls) as stage:
+        yield stage
+
+
+@contextmanager
+def open_stage_at(urls: Urls) -> Iterator[Stage]:
+    """Give a stage on databases of its own, on these servers."""
+    platform, ops = rehearsal_databases.make_databases(platform_url=urls.platform, ops_url=urls.ops)
+    with open_stage(platform_url=platform, ops_url=ops) as stage:
+        yield stage
+
+
+def find_flows(transcript: Path) -> Path:
+    """Return the folder of the flows that a transcript tests: the nearest one above it that holds an app.yaml."""
+    for folder in transcript.resolve().parents:
+        if (folder / APP_FILE).is_file():
+            return folder
+    raise NotReady(f"No flows belong to {transcript}: no folder above it has an {APP_FILE}.")
+
+
+def find_transcripts(paths: Sequence[Path]) -> list[Path]:
+    """List the *.test.yaml files at and below these paths. Errors: NotReady when a path is not there."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise NotReady(f"There is no {path}.")
+        for file in sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]:
+            found[file] = None
+    return list(found)
