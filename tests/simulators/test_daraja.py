@@ -369,6 +369,15 @@ def test_a_person_decides_and_only_once(daraja: Daraja, receiver: Receiver) -> N
     assert callback_of(receiver)["ResultCode"] == 2001
 
 
+def test_a_prompt_that_was_answered_does_not_end_again_when_its_time_is_up(daraja: Daraja, receiver: Receiver) -> None:
+    daraja.script({"outcome": "ask", "ask_seconds": 0.3})
+    daraja.push()
+    daraja.http.post(f"{daraja.base_url}/sim/phones/{PHONE}/pin").raise_for_status()
+    with pytest.raises(AssertionError, match="1 of 2 posts"):
+        receiver.wait_for(2, timeout_seconds=0.5)
+    assert [each["outcome"] for each in daraja.pushes()] == ["paid"]
+
+
 def test_a_prompt_nobody_answers_ends_unreachable(daraja: Daraja, receiver: Receiver) -> None:
     daraja.script({"outcome": "ask", "ask_seconds": 0.05})
     daraja.push()
@@ -403,7 +412,7 @@ def test_a_callback_can_arrive_before_the_push_is_answered(daraja: Daraja, recei
 
 
 def test_a_callback_can_be_late_or_never_come(daraja: Daraja, receiver: Receiver) -> None:
-    daraja.script([{"callback": "never", "delay_seconds": 0}, {"callback": "late", "delay_seconds": 0, "late_seconds": 0.3}])
+    daraja.script([{"callback": "never", "delay_seconds": 0}, {"callback": "late", "delay_seconds": 0, "late_seconds": 0.5}])
     first = daraja.push().json()["CheckoutRequestID"]
     ended(daraja, first)
     second = daraja.push().json()["CheckoutRequestID"]
@@ -530,7 +539,7 @@ def test_every_call_is_recorded_without_its_secrets(daraja: Daraja) -> None:
 
 
 def test_a_reset_forgets_prompts_scripts_and_log_and_posts_nothing_more(daraja: Daraja, receiver: Receiver) -> None:
-    daraja.script({"outcome": "cancelled", "delay_seconds": 0.2})
+    daraja.script({"outcome": "cancelled", "delay_seconds": 0.4})
     daraja.push()
     daraja.http.delete(f"{daraja.base_url}/sim")
     assert daraja.http.get(f"{daraja.base_url}/sim/requests").json() == []

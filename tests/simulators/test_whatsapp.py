@@ -213,6 +213,7 @@ def test_a_send_is_answered_and_climbs_the_ladder_in_order(greeted: Meta, receiv
     assert {each["recipient_id"] for each in statuses} == {PHONE}
     assert {each["biz_opaque_callback_data"] for each in statuses} == {"outbox:17"}
     assert statuses[0]["pricing"] == {"billable": True, "pricing_model": "PMP", "category": "service", "type": "regular"}
+    assert ["pricing" in each for each in statuses] == [True, True, False]
     shown = greeted.messages(count=1, status="read")[-1]
     assert (shown["direction"], shown["text"], shown["status"], shown["tracker"]) == ("out", "Karibu!", "read", "outbox:17")
     assert [rung["status"] for rung in shown["statuses"]] == ["sent", "delivered", "read"]
@@ -491,6 +492,15 @@ def test_a_reset_forgets_chats_scripts_and_log(greeted: Meta) -> None:
     assert (greeted.messages(), greeted.deliveries()) == ([], [])
     assert greeted.http.get(f"{greeted.base_url}/sim/requests").json() == []
     assert error_of(greeted.send_text()) == (400, 131047)
+
+
+def test_a_reset_drops_what_waits_for_redelivery(http: httpx.Client, receiver: Receiver, receiver_url: str) -> None:
+    receiver.answers[:] = [503]
+    with running(build_app(app_url=receiver_url, retry_waits_seconds=(0.3,))) as url:
+        assert Meta(http, url).say(text="habari")["status"] == 503
+        http.delete(f"{url}/sim").raise_for_status()
+        with pytest.raises(AssertionError, match="1 of 2 posts"):
+            receiver.wait_for(2, timeout_seconds=0.5)
 
 
 def test_pywa_talks_to_it_unchanged_by_base_url(greeted: Meta) -> None:

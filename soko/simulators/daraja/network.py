@@ -61,8 +61,7 @@ class Network:
         self._postman.close()
 
     def forget(self) -> None:
-        """Begin anew: callbacks that wait are dropped; tokens live on, because the app keeps its own."""
-        self._postman.forget()
+        """Begin anew: prompts that wait end unheard; tokens live on, because the app keeps its own."""
         self.prompts.forget()
         self.requests.clear()
         with self._lock:
