@@ -52,10 +52,11 @@ class Shop:
         return answer
 
     def ask(self, **what: Any) -> list[str]:
-        """Say something, wait for the replies to it to stop coming, and give their texts."""
+        """Say something, wait until every reply that it is owed has come, and give their texts."""
         before = len(self.replies())
         self.say(**what)
-        self.until(lambda: len(self.replies()) > before, f"a reply to {what}")
+        owed = self.count("SELECT count(*) FROM outbox")
+        self.until(lambda: len(self.replies()) >= owed, f"the replies to {what}")
         return [reply["text"] for reply in self.replies()[before:]]
 
     def order_up_to_pay(self) -> None:

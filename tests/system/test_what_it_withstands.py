@@ -51,8 +51,8 @@ def test_two_messages_of_one_customer_at_once_are_both_answered_and_none_is_lost
         answers = list(pool.map(lambda raw: shop.http.post(f"{shop.whatsapp_url}/sim/deliver", json={"body": raw}).json(), held))
     assert [answer["status"] for answer in answers] == [200, 200]
     shop.until(lambda: len(shop.replies()) == before + 2, "two replies")
-    lines = {line["name"]: line["qty"] for line in (shop.story().order or {})["lines"]}
-    assert lines == {"Unga 2kg": 2, "Sukari 1kg": 1}
+    lines = {line["name"].split()[0]: line["qty"] for line in (shop.story().order or {})["lines"]}
+    assert lines == {"Unga": 2, "Sukari": 1}
     assert shop.count("SELECT max(turn) FROM conversations") == 3
     assert "Sukari" in shop.replies()[-1]["text"]  # the later turn's basket, sent last
     assert "Unga" in shop.replies()[-1]["text"]

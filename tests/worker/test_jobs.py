@@ -45,16 +45,20 @@ def clock(now: datetime) -> Clock:
 
 @contextmanager
 def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Clock) -> Iterator[Tools]:
+    cloud_api = CloudApi(base_url=f"{graph_url}/v26.0")
+    daraja = DarajaClient(base_url="http://127.0.0.1:1", tokens=AccessTokens(None))
     yield Tools(
         databases=databases,
         turns=Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(None), clock=clock),
-        cloud_api=CloudApi(base_url=f"{graph_url}/v26.0"),
-        daraja=DarajaClient(base_url="http://127.0.0.1:1", tokens=AccessTokens(None)),
+        cloud_api=cloud_api,
+        daraja=daraja,
         wakeups=Wakeups(None),
         open_secret=settings.open_secret,
         clock=clock,
         callback_base_url="http://127.0.0.1:1",
     )
+    cloud_api.close()
+    daraja.close()
 
 
 @pytest.fixture
