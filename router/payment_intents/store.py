@@ -122,7 +122,9 @@ _LOCK_PAYABLE: Final = """
       FROM orders o JOIN customers c ON c.vendor_id = o.vendor_id AND c.id = o.customer_id
      WHERE o.vendor_id = %s AND o.id = %s FOR NO KEY UPDATE OF o
     """
-_INTENTS_OF_ORDER: Final = "SELECT id, status FROM payment_intents WHERE vendor_id = %s AND order_id = %s ORDER BY created_at"
+_INTENTS_OF_ORDER: Final = """
+    SELECT id, status FROM payment_intents WHERE vendor_id = %s AND order_id = %s ORDER BY created_at, pay_message_id
+    """
 _ADD_INTENT: Final = """
     INSERT INTO payment_intents (vendor_id, id, order_id, customer_id, shortcode_id, amount, msisdn, account_ref,
                                  pay_message_id, day, day_slot, created_at)
