@@ -446,11 +446,17 @@ class Running:
         self.note("waiting", f"{self.top.flow}.{state.name}", number=wait.turn)
 
     def ask_again(self) -> str | None:
-        """Ask the open question again, unless a redirect of its state now leads elsewhere. Counts nothing."""
+        """Ask the open question again, unless a redirect of its state now leads elsewhere. Counts nothing.
+
+        Where an event is waited for there is no question: what `unmatched` says stands in for it, so that nobody meets silence.
+        """
         wait = self._open_wait()
-        leaving = self._redirect(self.flow.states[wait.state])
+        state = self.flow.states[wait.state]
+        leaving = self._redirect(state)
         if leaving is not None:
             return self.take(leaving)
+        if state.ask is None and state.unmatched is not None and self.messages == 0:
+            self.say(state.unmatched.say)
         self.ask(wait)
         return None
 

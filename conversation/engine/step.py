@@ -123,7 +123,7 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
     place = f"{running.top.flow}.{wait.state}"
     if isinstance(event, Tapped) and is_open(event.choice_id, running.top.flow, wait) is None:
         running.note("stale tap", place, choice=event.choice_id)
-        _repeat(running, wait)
+        running.run(running.ask_again())
         return running
     found = match(event, running.top.flow, running.state, wait, bundle.catalogue, context.lexicon)
     running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed)
@@ -135,14 +135,6 @@ def _name(found: Match) -> str:
     if found.reply is not None:
         return found.reply.name
     return found.command.name if found.command is not None else ""
-
-
-def _repeat(running: Running, wait: Wait) -> None:
-    """Ask the same question again; where an event is waited for, say that. No try is used."""
-    if running.state.ask is not None:
-        running.run(running.ask_again())
-    elif running.state.unmatched is not None:
-        running.say(running.state.unmatched.say)
 
 
 def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> str | None:
