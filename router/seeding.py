@@ -14,9 +14,9 @@ from router.seeds.development import CAPABILITIES, INTERNAL_KEY, INTERNAL_KEY_NA
 
 MAMA_DUKA: Final = development.MAMA_DUKA.id
 DUKA_LA_PILI: Final = development.DUKA_LA_PILI.id
-SEED_LOCK: Final = 7_215_002
 
-# Each statement writes only what differs, so that its row count says what seeding changed.
+# Each statement writes only what differs, so that its row count says what seeding changed. Several at once wait for each
+# other at the first row they both write, and always in the same order.
 VENDOR: Final = """
     INSERT INTO vendors (id, name, language) VALUES (%(id)s, %(name)s, %(language)s)
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, language = excluded.language, updated_at = now()
@@ -62,7 +62,6 @@ def seed_platform(url: str, *, production: bool = False) -> list[str]:
     _refuse(production=production)
     with connect(url) as conn:
         _require_head(conn, Which.PLATFORM)
-        conn.execute("SELECT pg_advisory_xact_lock(%s)", (SEED_LOCK,))
         counts = {noun: sum(conn.execute(statement, row).rowcount for row in rows) for noun, statement, rows in _platform_rows()}
     return [f"{count} {noun} written" for noun, count in counts.items() if count]
 

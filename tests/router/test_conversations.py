@@ -51,9 +51,17 @@ def test_the_conversation_follows_its_customer_to_another_number(
         assert (moved.id, moved.phone_number_id) == (made.id, "2")
 
 
-def test_two_messages_of_one_customer_wait_for_each_other(databases: Databases, vendor_id: VendorId, now: datetime) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_messages_of_one_customer_wait_for_each_other(
+    databases: Databases,
+    vendor_id: VendorId,
+    now: datetime,
+    known: bool,  # noqa: FBT001
+) -> None:
     with unit_of_work(databases, vendor_id) as work:
         who = customer(work, now)
+        if known:
+            conversations.lock(work, customer_id=who, phone_number_id=PHONE_NUMBER_ID, now=now)
     start = Barrier(8)
 
     def turn(_: int) -> None:

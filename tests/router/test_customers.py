@@ -37,6 +37,20 @@ def test_a_new_customer_who_writes_twice_at_once_is_one_customer(
         assert len(set(pool.map(write, range(8)))) == 1
 
 
+def test_a_customer_that_another_turn_is_making_is_waited_for(databases: Databases, vendor_id: VendorId, now: datetime) -> None:
+    def write() -> object:
+        with unit_of_work(databases, vendor_id) as work:
+            return customers.recognise(work, phone=PHONE, bsuid=None, name=None, now=now).id
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with unit_of_work(databases, vendor_id) as work:
+            first = customers.recognise(work, phone=PHONE, bsuid=None, name=None, now=now).id
+            second = pool.submit(write)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.3)
+        assert second.result() == first
+
+
 def test_a_changed_name_is_taken_and_the_chosen_language_stays(work: Work, now: datetime) -> None:
     made = customers.recognise(work, phone=PHONE, bsuid=None, name="Asha", now=now)
     customers.set_language(work, made.id, "sw")

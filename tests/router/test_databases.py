@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from router import migrating, vendors
 from router.databases import SHARED, Databases, OpsTarget
@@ -23,7 +24,7 @@ from router.secret_refs import open_secret
 from router.seeding import DUKA_LA_PILI
 from router.work import unit_of_work
 from soko.embedded import Urls
-from tests.servers import scratch_database
+from tests.servers import scratch_database, with_database
 
 AWAY = "postgresql://postgres@127.0.0.1:1/none"
 # From the old system's notes, word for word; only the name of the database and how to reach it differ.
@@ -174,6 +175,22 @@ def test_a_database_that_is_away_is_told_within_three_seconds() -> None:
         databases.ops_targets()
     assert time.monotonic() - started < 3
     databases.close()
+
+
+def test_a_database_that_comes_back_is_used_at_once(servers: Urls, database_urls: dict[str, str]) -> None:
+    name = f"soko_scratch_{uuid4().hex[:8]}"
+    databases = databases_at(database_urls["platform"], with_database(servers.platform, name))
+    with pytest.raises(Unavailable), databases.ops_at(SHARED):
+        pass
+    with psycopg.connect(servers.platform, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        started = time.monotonic()
+        with databases.ops_at(SHARED) as conn:
+            assert conn.info.dbname == name
+        waited = time.monotonic() - started
+        databases.close()
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    assert waited < 0.5
 
 
 def test_connections_that_the_server_closed_are_replaced_unseen(databases: Databases, vendor_id: VendorId) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.databases import Databases
-from router.errors import Broken
+from router.errors import Broken, Unavailable
 from router.ids import OrderId, VendorId
 from router.orders.status import NEXT, OrderAction, OrderStatus, advance, draw
 from router.work import Work, unit_of_work
@@ -155,6 +155,20 @@ def test_a_line_never_moves_to_another_order(databases: Databases, vendor_id: Ve
     first, second = draft(databases, vendor_id), draft(databases, vendor_id)
     with pytest.raises(Broken, match="never moves to another order"):
         execute(databases, vendor_id, "UPDATE order_lines SET order_id = %s, position = 2 WHERE order_id = %s", first, second)
+
+
+def test_a_line_waits_for_a_confirm_that_is_under_way(databases: Databases, vendor_id: VendorId) -> None:
+    order_id = draft(databases, vendor_id)
+
+    def empty_the_order() -> None:
+        with unit_of_work(databases, vendor_id) as work:
+            work.conn.execute("SET LOCAL lock_timeout = '200ms'")
+            work.conn.execute("DELETE FROM order_lines WHERE order_id = %s", (order_id,))
+
+    with unit_of_work(databases, vendor_id) as work:
+        work.conn.execute(MOVE, {"vendor_id": vendor_id, "id": order_id, "status": "CONFIRMED", "now": NOW})
+        with pytest.raises(Unavailable, match="lock timeout"):
+            empty_the_order()
 
 
 def test_an_order_is_confirmed_for_the_sum_of_its_lines_only(databases: Databases, vendor_id: VendorId) -> None:
