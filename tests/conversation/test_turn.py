@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
 from conversation.engine.match import is_consent_word
+from conversation.engine.values import JSON
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import DeliveryStatus, Incoming, OtherUpdate, StatusUpdate, Tap, Text, Utterance
 from router import inbox, timers
@@ -65,16 +67,18 @@ class Chat:
         )
         return self.say(Tap(choice_id=button["id"], title=title))
 
-    def rows(self, statement: str) -> list[dict[str, str]]:
+    def rows(self, statement: str) -> list[dict[str, Any]]:
         with self.databases.ops(self.vendor_id) as conn:
             return conn.execute(statement).fetchall()
 
 
-def envelope(wamid: str, utterance: Utterance) -> dict[str, object]:
+def envelope(wamid: str, utterance: Utterance) -> dict[str, JSON]:
     assert isinstance(utterance, Text | Tap)
-    body = {"text": {"body": utterance.text}, "type": "text"} if isinstance(utterance, Text) else {"type": "button"}
-    message = {"id": wamid, "from": "254700000001", "timestamp": "1771234567", **body}
-    value = {
+    body: dict[str, JSON] = (
+        {"text": {"body": utterance.text}, "type": "text"} if isinstance(utterance, Text) else {"type": "button"}
+    )
+    message: dict[str, JSON] = {"id": wamid, "from": "254700000001", "timestamp": "1771234567", **body}
+    value: dict[str, JSON] = {
         "messaging_product": "whatsapp",
         "metadata": {"phone_number_id": NUMBER, "display_phone_number": "254711000001"},
         "contacts": [{"wa_id": "254700000001", "profile": {"name": "Mteja"}}],
@@ -230,8 +234,8 @@ def test_statuses_climb_once_and_unknown_kinds_are_stored(chat: Chat) -> None:
         "pay now",
         "PAYE",
         "p a y",
-        "paý",
-        "ＰＡＹ",
+        "pa\u00fd",
+        "\uff30\uff21\uff39",
         "",
         "PAY\n",
         "(pay)",
