@@ -51,11 +51,16 @@ NAIROBI: Final = "Africa/Nairobi"
 
 
 class BadTranscripts(Exception):
-    """A file cannot be replayed; the message lists every problem, one a line, as file:line:column and what is wrong."""
+    """Transcripts cannot be replayed; the message lists every problem, one a line, as file:line:column and what is wrong."""
 
-    def __init__(self, file: str, problems: Sequence[Wrong]) -> None:
-        super().__init__("\n".join(f"{file}:{wrong.line}:{wrong.column}  {wrong}" for wrong in problems))
-        self.problems = tuple(problems)
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
+
+
+def _told(file: str, problems: Sequence[Wrong]) -> BadTranscripts:
+    ordered = sorted(problems, key=lambda wrong: (wrong.line, wrong.column))
+    return BadTranscripts([f"{file}:{wrong.line}:{wrong.column}  {wrong}" for wrong in ordered])
 
 
 def read_transcripts(path: Path) -> tuple[Transcript, ...]:
@@ -64,7 +69,7 @@ def read_transcripts(path: Path) -> tuple[Transcript, ...]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadTranscripts(str(path), [Wrong(f"this file cannot be read: {reason}", line=1, column=1)]) from error
+        raise _told(str(path), [Wrong(f"this file cannot be read: {reason}", line=1, column=1)]) from error
     return parse_transcripts(text, file=str(path))
 
 
@@ -77,7 +82,7 @@ def parse_transcripts(text: str, *, file: str) -> tuple[Transcript, ...]:
         if not documents:
             problems.append(Wrong("there is no test in this file: one starts with `test: what happens in it`", line=1, column=1))
     except Wrong as wrong:
-        raise BadTranscripts(file, [wrong]) from wrong
+        raise _told(file, [wrong]) from wrong
     for node in documents:
         transcript = _document(node, file, problems)
         if transcript is not None and transcript.name in found:
@@ -86,7 +91,7 @@ def parse_transcripts(text: str, *, file: str) -> tuple[Transcript, ...]:
         elif transcript is not None:
             found[transcript.name] = transcript
     if problems:
-        raise BadTranscripts(file, sorted(problems, key=lambda wrong: (wrong.line, wrong.column)))
+        raise _told(file, problems)
     return tuple(found.values())
 
 

@@ -87,7 +87,9 @@ def read_pairs(node: Node, what: str) -> list[tuple[str, Node]]:
 def read_mapping(node: Node, allowed: Collection[str], what: str, *, required: Sequence[str] = ()) -> dict[str, Node]:
     """Read a mapping with these keys only. Errors: Wrong at the key that is unknown or missing."""
     pairs = read_pairs(node, what)
-    for (name, _), (key, _) in zip(pairs, node.value, strict=True):
+    for (name, value), (key, _) in zip(pairs, node.value, strict=True):
+        if name not in allowed and is_null(value):
+            raise wrong_at(key, f"`{name}` stands alone here: inside {{…}} a text with a comma in it needs quotes")
         if name not in allowed:
             raise wrong_at(key, f"{what} has no `{name}`{did_you_mean(name, allowed)}")
     found = dict(pairs)

@@ -1,7 +1,9 @@
 """`soko replay`: play transcripts of conversations."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 DEFAULT: Final = Path("flows/tests")
+BAD_USAGE: Final = 2
 
 
 @commands.command()
@@ -23,40 +26,68 @@ def replay(
     paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; flows/tests without any")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
 ) -> None:
-    """Play transcripts: what customers say, what the shop must answer. Nothing is sent and nothing stays in a database."""
-    from conversation.authoring.problems import FlowErrors
-    from conversation.authoring.read_transcripts import BadTranscripts, read_transcripts
+    """Play transcripts: what customers say, and what the shop must answer. Nothing is sent, nothing stays in a database.
+
+    Exit 0: all pass; 1: one fails, or cannot be read, or its flows do not load; 2: there is nothing to play.
+    """
+    from soko.logs import configure
     from soko.replay.stage import find_transcripts, open_own_stage
     from soko.settings import load_settings
 
-    transcripts: list[Transcript] = []
-    unreadable: list[str] = []
-    for file in find_transcripts(paths or [DEFAULT]):
-        try:
-            transcripts += read_transcripts(file)
-        except BadTranscripts as error:
-            unreadable.append(str(error))
-    if unreadable:
-        typer.echo("\n".join(unreadable), err=True)
-        raise typer.Exit(FAILED)
-    started = perf_counter()
+    configure(stream=sys.stderr, level="ERROR")
+    missing = [path for path in paths or [DEFAULT] if not path.exists()]
+    files = [] if missing else find_transcripts(paths or [DEFAULT])
+    if not files:
+        where = ", ".join(str(path) for path in missing or paths or [DEFAULT])
+        typer.echo(f"soko: there is no {where}" if missing else f"soko: there is no *.test.yaml in {where}", err=True)
+        raise typer.Exit(BAD_USAGE)
     played: list[Played] = []
-    with open_own_stage(load_settings()) as stage:
-        opened = perf_counter()
-        for transcript in transcripts:
-            try:
+    with _problems_told(as_json):
+        transcripts = _read(files)
+        started = perf_counter()
+        with open_own_stage(load_settings()) as stage:
+            ready = perf_counter() - started
+            for transcript in transcripts:
                 played.append(stage.play(transcript))
-            except FlowErrors as error:
-                typer.echo(str(error), err=True)
-                raise typer.Exit(FAILED) from error
-            if not as_json:
-                _show(played[-1])
+                if not as_json:
+                    _show(played[-1])
     if as_json:
-        typer.echo(json.dumps(_report(played), ensure_ascii=False))
+        typer.echo(json.dumps(_report(played, problems=[]), ensure_ascii=False))
     else:
-        _sum_up(played, ready=opened - started)
+        _sum_up(played, ready=ready)
     if any(one.failure is not None for one in played):
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _problems_told(as_json: bool) -> "Iterator[None]":
+    """End the command with every problem of transcripts that cannot be read, or of flows that do not load."""
+    from conversation.authoring.problems import FlowErrors
+    from conversation.authoring.read_transcripts import BadTranscripts
+
+    try:
+        yield
+    except (BadTranscripts, FlowErrors) as error:
+        if as_json:
+            typer.echo(json.dumps(_report([], problems=str(error).splitlines()), ensure_ascii=False))
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _read(files: Sequence[Path]) -> "list[Transcript]":
+    from conversation.authoring.read_transcripts import BadTranscripts, read_transcripts
+
+    found: list[Transcript] = []
+    wrong: list[str] = []
+    for file in files:
+        try:
+            found += read_transcripts(file)
+        except BadTranscripts as error:
+            wrong += error.lines
+    if wrong:
+        raise BadTranscripts(wrong)
+    return found
 
 
 def _show(played: "Played") -> None:
@@ -67,14 +98,16 @@ def _show(played: "Played") -> None:
         typer.echo("\n" + played.failure.report + "\n")
 
 
-def _sum_up(played: "list[Played]", *, ready: float) -> None:
+def _sum_up(played: "Sequence[Played]", *, ready: float) -> None:
     failed = sum(one.failure is not None for one in played)
     turns, seconds = sum(one.turns for one in played), sum(one.seconds for one in played)
-    pace = f"{turns} turns in {seconds:.2f} s" + (f", {turns / seconds:.0f} a second" if seconds else "")
-    typer.echo(f"{len(played) - failed} passed, {failed} failed ({pace}; databases ready in {ready:.1f} s)")
+    typer.echo(
+        f"{len(played) - failed} passed, {failed} failed"
+        f" ({turns} turns in {seconds:.2f} s, {turns / seconds:.0f} a second; databases ready in {ready:.1f} s)"
+    )
 
 
-def _report(played: "list[Played]") -> Mapping[str, object]:
+def _report(played: "Sequence[Played]", *, problems: Sequence[str]) -> "dict[str, object]":
     failed = sum(one.failure is not None for one in played)
     return {
         "schema": 1,
@@ -82,6 +115,7 @@ def _report(played: "list[Played]") -> Mapping[str, object]:
         "failed": failed,
         "turns": sum(one.turns for one in played),
         "seconds": round(sum(one.seconds for one in played), 3),
+        "problems": list(problems),
         "transcripts": [
             {
                 "name": one.transcript.name,

@@ -1,7 +1,6 @@
 """Play one transcript: do what the customer does, hold each reply against the next lines, and say where it went another way."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,15 +27,15 @@ from conversation.authoring.transcripts import (
 from conversation.engine.flow import Bundle
 from conversation.engine.values import JSON
 from conversation.turn import TurnReport
-from conversation.whatsapp import limits
 from conversation.whatsapp.outbound import CloudApi
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import Rehearsal, rehearse
+from soko.replay.invariants import message_faults, payment_faults
 from soko.replay.world import Impossible, World
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
-SERVICE_WINDOW: Final = timedelta(hours=24)
+LONGEST_VALUE: Final = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +115,13 @@ class _Scene:
                 act.line, *(f"M-Pesa got one more than the transcript lists: {what}" for what in world.mpesa.unscripted)
             )
         for n, message in enumerate(world.messages[replies:]):
-            self._check_message(world, act, message, answers[n])
+            faults = message_faults(message, silence=world.clock.now - world.last_heard_at)
+            if faults:
+                raise _Differs(act.line, *faults, reply=len(self.chat) - len(answers) + n)
         if len(world.mpesa.prompts) > prompts:
-            _check_payments(world, act.line)
+            faults = payment_faults(world.consents(), world.mpesa.prompts)
+            if faults:
+                raise _Differs(act.line, *faults)
         expected = [step for step in following if isinstance(step, Said)]
         mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
         if mismatch is not None:
@@ -126,16 +129,6 @@ class _Scene:
         for step in following:
             if isinstance(step, Expect):
                 _check(step, world, world.reports[reports:], flow=self.transcript.flow)
-
-    def _check_message(self, world: World, act: Act, message: Mapping[str, JSON], reply: Reply) -> None:
-        """What holds for every message, without being asked."""
-        index = next(n for n, line in enumerate(self.chat) if line is reply)
-        broken = limits.check(message)
-        if broken:
-            raise _Differs(act.line, *(f"WhatsApp would refuse this message: {what}" for what in broken), reply=index)
-        silent = world.clock.now - world.last_heard_at
-        if silent >= SERVICE_WINDOW:
-            raise _Differs(act.line, f"WhatsApp would refuse this message: the customer last wrote {silent} ago", reply=index)
 
     def _fail(self, line: int, reasons: Sequence[str], reply: int | None) -> Failure:
         where = f"{self.transcript.file}:{line}"
@@ -289,20 +282,6 @@ def _phone(value: JSON) -> JSON:
     return value.removeprefix("+") if isinstance(value, str) else value
 
 
-def _check_payments(world: World, line: int) -> None:
-    """The frozen payment rules, looked at from outside after every push."""
-    consents = world.consents()
-    dispatched = [consent for consent in consents if consent.dispatched]
-    urls = {prompt.request.callback_url for prompt in world.mpesa.prompts}
-    if len(dispatched) != len(world.mpesa.prompts) or len(urls) != len(world.mpesa.prompts):
-        raise _Differs(line, f"{len(world.mpesa.prompts)} prompts were pushed for {len(dispatched)} payment intents")
-    for consent in consents:
-        if re.fullmatch(r"\W*pay\W*", consent.text or "", re.IGNORECASE) is None:
-            raise _Differs(line, f"a prompt was pushed on the word of {consent.text!r}, which is not PAY")
-        if consent.confirmed_at is None or consent.received_at < consent.confirmed_at:
-            raise _Differs(line, "a prompt was pushed by a PAY that is older than the order's confirmation")
-
-
 # ---------------------------------------------------------------- showing
 
 
@@ -312,9 +291,9 @@ def _describe(world: World) -> str:
     lines = [
         f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else ""),
         f"order     {f'{order.number} {order.status}' if order is not None else 'none'}",
-        f"slots     {_json(_slots(world))}",
+        *(f"slot      {name} = {_cut(_json(value))}" for name, value in _slots(world).items()),
     ]
-    lines += [f"call      {call.name} {_json(call.args)} -> {call.outcome}" for call in last.calls]
+    lines += [f"call      {call.name} {_cut(_json(call.args))} -> {call.outcome}" for call in last.calls]
     return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry)])
 
 
@@ -344,6 +323,10 @@ def _plain(value: JSON) -> JSON:
     """Tuples and lists are the same to whoever writes YAML."""
     plain: JSON = json.loads(json.dumps(value))
     return plain
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _json(value: JSON) -> str:

@@ -185,6 +185,10 @@ def test_the_same_event_may_come_again() -> None:
         ("- bot: nothing\n- bot: Hello", "7:5  the line above says that the shop says nothing"),
         ("- bot: Hello\n- bot: nothing", "7:5  the shop has already spoken in the line above, so it cannot say nothing"),
         ("- bot: {text: a, text: b}", "6:20  `text` is here twice"),
+        (
+            "- bot: {text: ~KES 1,150}",
+            "6:24  `150` stands alone here: inside {…} a text with a comma in it needs quotes",
+        ),
         ("- bot: !secret x", "6:10  tags such as `!secret` are not used here"),
     ],
 )
