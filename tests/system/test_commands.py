@@ -16,8 +16,9 @@ import httpx
 import psutil
 import pytest
 
-SEED_CURL = {"vendor_id": "c7af4716-f9ab-465d-9afb-f1047bf37a40", "customer_phone": "254703283383", "amount": 30}
-SEED_HEADERS = {"x-vendor-id": SEED_CURL["vendor_id"], "x-internal-key": "dev-internal-secret"}
+SEED_VENDOR = "c7af4716-f9ab-465d-9afb-f1047bf37a40"
+SEED_CURL = {"vendor_id": SEED_VENDOR, "customer_phone": "254703283383", "amount": 30}
+SEED_HEADERS = {"x-vendor-id": SEED_VENDOR, "x-internal-key": "dev-internal-secret"}
 
 
 @pytest.fixture
