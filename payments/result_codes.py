@@ -73,10 +73,8 @@ def parse_code(value: object) -> str:
     Success must be exactly the int 0 or the string "0", so `0.0` and `false` may not turn into it.
     """
     match value:
-        case bool():
-            return f"not a code: {value}"
         case int():
-            return str(value)
+            return str(value)  # a bool is an int too, and becomes "True" or "False": no code
         case str():
             return value[:40].replace("\x00", "?")  # Postgres stores no NUL
         case _:

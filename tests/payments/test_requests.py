@@ -264,6 +264,14 @@ def test_a_turn_that_is_rolled_back_and_repeated_takes_the_same_slot(shop: Shop)
     assert len(platform_rows(shop, "SELECT * FROM daily_intent_slots")) == 1
 
 
+def test_a_claim_that_is_repeated_keeps_its_row(shop: Shop) -> None:
+    claim: dict[str, Any] = {"vendor_id": shop.vendor_id, "intent_id": IntentId(uuid4()), "customer_phone": PHONE}
+    first, day = shop.clock(), shop.clock().date()
+    assert slots.claim_slot(shop.databases, day=day, now=first, **claim) == 1
+    assert slots.claim_slot(shop.databases, day=day, now=shop.clock.advance(seconds=5), **claim) == 1
+    assert [row["created_at"] for row in platform_rows(shop, "SELECT created_at FROM daily_intent_slots")] == [first]
+
+
 def test_a_slot_claimed_before_midnight_by_a_lost_turn_is_claimed_anew(shop: Shop) -> None:
     intent_id = IntentId(uuid4())
     days = (datetime(2026, 11, 20, tzinfo=UTC).date(), datetime(2026, 11, 21, tzinfo=UTC).date())

@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: Dar
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: open_shop.push(daraja), range(20)))
     assert len(mpesa.posts()) == 1
+    assert len(open_shop.opened) == 1  # the others saw that somebody is getting ready
     assert open_shop.states(intent.id)[1] == "accepted"
 
 
@@ -102,6 +104,7 @@ def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
     assert open_shop.push(daraja)
     assert not open_shop.push(daraja)
     assert open_shop.states(intent.id) == ("processing", "ambiguous", "CONFIRMED")
+    assert open_shop.intent(intent.id).attempt.next_query_at == open_shop.clock() + timedelta(minutes=15)
     assert open_shop.news() == []
     assert len(mpesa.posts()) == 1
 
@@ -186,6 +189,7 @@ def test_a_pay_older_than_five_minutes_is_not_acted_on(open_shop: Shop, mpesa: M
     assert open_shop.states(intent.id) == ("expired", "rejected", "CONFIRMED")
     assert open_shop.news() == [("failed", None)]
     assert mpesa.posts() == []
+    assert open_shop.opened == []
 
 
 def test_a_pay_of_exactly_five_minutes_is_still_acted_on(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
