@@ -40,7 +40,7 @@ DUE: Final = """
         (SELECT min(due_at) FROM timers WHERE vendor_id = %(vendor_id)s AND fired_at IS NULL AND due_at > %(now)s)
       ) AS next_at
     """
-SAID: Final = "SELECT id, place, message FROM outbox WHERE vendor_id = %s AND id > %s ORDER BY id"
+SAID: Final = "SELECT id, place, message, created_at AS said_at FROM outbox WHERE vendor_id = %s AND id > %s ORDER BY id"
 FAILED: Final = "SELECT error FROM inbox WHERE vendor_id = %s AND failed_at IS NOT NULL ORDER BY id"
 ORDER_STATUS: Final = """
     SELECT o.number, o.status FROM conversations c JOIN orders o ON o.vendor_id = c.vendor_id AND o.id = c.order_id
@@ -79,6 +79,7 @@ class Said:
     id: int
     place: str
     message: Mapping[str, JSON]
+    said_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

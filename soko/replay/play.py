@@ -115,7 +115,7 @@ class _Scene:
                 act.line, *(f"M-Pesa got one more than the transcript lists: {what}" for what in world.mpesa.unscripted)
             )
         for n, message in enumerate(world.messages[replies:]):
-            faults = message_faults(message, silence=world.clock.now - world.last_heard_at)
+            faults = message_faults(message.message, silence=message.said_at - world.last_heard_at)
             if faults:
                 raise _Differs(act.line, *faults, reply=len(self.chat) - len(answers) + n)
         if len(world.mpesa.prompts) > prompts:

@@ -60,7 +60,7 @@ class World:
         self.clock = Clock(now=given.now)
         self.mpesa = ScriptedMpesa(pushes=transcript.pushes, queries=transcript.queries)
         self.replies: list[Reply] = []
-        self.messages: list[Mapping[str, JSON]] = []  # of the replies, as they stand in the outbox
+        self.messages: list[rehearsal.Said] = []  # of the replies, as they stand in the outbox
         self.reports: list[TurnReport] = []
         self.last_heard_at = given.now
         self._databases = databases
@@ -221,7 +221,7 @@ class World:
         failed = self._failures()
         for row in rehearsal.list_said(self._databases.read(self._vendor_id), after=self._last_said):
             self._last_said = row.id
-            self.messages.append(row.message)
+            self.messages.append(row)
             self.replies.append(to_reply(row.place, row.message))
         if failed:
             raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{failed[-1]}")
