@@ -232,6 +232,8 @@ class World:
             rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
         if given.stock:
             self._databases.cache.forget()
+        if given.language is None and given.order is None:
+            return  # nobody knows this customer: the first message makes the row
         with unit_of_work(self._databases, self._vendor_id) as work:
             customer = customers.recognise(work, phone=given.phone, bsuid=None, name=given.first_name, now=given.now)
             if given.language is not None:
