@@ -20,6 +20,7 @@ IN_TEXT: Final = (
     (re.compile(r"((?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1****"),
     (re.compile(r"(://[^/@\s:]*:)[^@\s/]+(@)"), r"\1****\2"),
 )
+SERVER: Final = ("uvicorn", "uvicorn.access", "uvicorn.error")  # bring handlers of their own, which would not mask
 QUIET: Final = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "urllib3": logging.WARNING}
 
 
@@ -58,6 +59,10 @@ def configure(*, stream: TextIO | None = None, level: str = "INFO", pretty: bool
     root.setLevel(level)
     for name, quiet_level in QUIET.items():
         logging.getLogger(name).setLevel(quiet_level)
+    for name in SERVER:
+        server = logging.getLogger(name)
+        server.handlers, server.propagate = [], True
+        server.setLevel(logging.NOTSET)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
