@@ -4,6 +4,7 @@ Refused: files over 256 kB, nesting deeper than 20, duplicate keys, tags, merge 
 that expand to more than 20,000 nodes. Words such as no, on and yes are words, as YAML 1.2 says.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -26,6 +27,9 @@ from conversation.engine.flow import At
 LARGEST: Final = 256 * 1024
 DEEPEST: Final = 20
 MOST_NODES: Final = 20_000
+OPEN_BRACKETS: Final = 100
+
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,19 @@ def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node
         raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
     source = Source(file=file, text=text, lines=tuple(text.split("\n")))
     problems.know(source)
+    _refuse_brackets(source)
     return source, _Composer(source).compose()
+
+
+def _refuse_brackets(source: Source) -> None:
+    """Hundreds of open brackets cost the parser seconds before it says anything, so they are counted beforehand."""
+    depth = 0
+    for found in _BRACKETS.finditer(source.text):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > OPEN_BRACKETS:
+            line = source.text.count("\n", 0, found.start()) + 1
+            at = At(file=source.file, line=line, column=found.start() - source.text.rfind("\n", 0, found.start()))
+            raise FlowErrors([Problem(code="Y1", message=f"nested deeper than {DEEPEST}", at=at)])
 
 
 class _Composer:

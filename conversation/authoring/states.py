@@ -329,7 +329,7 @@ class StateReader(PartReader):
     @staticmethod
     def _as_text(node: Node | None) -> Node | None:
         """`title: it.name` is short for "{{ it.name }}"."""
-        if not isinstance(node, Scalar) or "{{" in node.text or not node.text.startswith("it."):
+        if not isinstance(node, Scalar) or "{{" in node.text or node.text.partition(".")[0] != "it":
             return node
         return Scalar(
             text="{{ " + node.text + " }}", plain=node.plain, block=node.block, at=node.at, start=node.start, end=node.end
@@ -351,12 +351,10 @@ class StateReader(PartReader):
     # --- the replies
 
     def _replies(self, state: Map, asked: _Asked, place: str) -> tuple[Reply, ...]:
-        replies: list[Reply] = []
-        for item in self.items(state.get("replies"), "`replies`"):
-            reply = self._reply(item, asked, place)
-            if reply is not None:
-                replies.append(reply)
-        self._check_choices(asked, replies)
+        items = self.items(state.get("replies"), "`replies`")
+        replies = [reply for item in items if (reply := self._reply(item, asked, place)) is not None]
+        if len(replies) == len(items):  # what a misread reply would have handled is no second mistake
+            self._check_choices(asked, replies)
         return tuple(replies)
 
     def _reply(self, node: Node, asked: _Asked, place: str) -> Reply | None:

@@ -21,6 +21,8 @@ LARGEST_OUTPUT: Final = 16_000
 LARGEST_NUMBER: Final = 10**12
 DEEPEST: Final = 20
 MOST_NODES: Final = 400
+MOST_TAGS: Final = 60
+MOST_OPEN: Final = 40
 ROUNDS_ASSUMED: Final = 20  # of a loop, in a text's cost
 
 _LEAVES: Final = (nodes.TemplateData, nodes.Name)
@@ -221,12 +223,22 @@ def _strict(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
+    if source.count("{%") > MOST_TAGS or _open_brackets(source) > MOST_OPEN:
+        raise ExpressionError("nested too deeply")  # before the parser spends a second on it
     try:
         return environment.parse(source)
     except TemplateSyntaxError as error:
         raise ExpressionError(f"cannot be read: {error.message}", line=error.lineno) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
+
+
+def _open_brackets(source: str) -> int:
+    depth = most = 0
+    for char in source:
+        depth += (char in "([{") - (char in ")]}")
+        most = max(most, depth)
+    return most
 
 
 def _names(node: nodes.Node) -> frozenset[str]:

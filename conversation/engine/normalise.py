@@ -5,7 +5,8 @@ import unicodedata
 from functools import lru_cache
 
 _SPACES = re.compile(r"\s+")
-_EMOJI = frozenset({"So", "Sk", "Cf", "Me", "Cs", "Co", "Cn"})
+_EMOJI = "So"  # becomes a space: "unga🌽sukari" is two words
+_INVISIBLE = frozenset({"Sk", "Cf", "Me", "Cs", "Co", "Cn"})
 
 
 @lru_cache(maxsize=4096)
@@ -28,9 +29,10 @@ def strip_outer(text: str) -> str:
 def _plain(char: str) -> str:
     if char.isdigit() and not char.isascii():
         return str(unicodedata.digit(char))
-    if unicodedata.category(char) in _EMOJI or "\ufe00" <= char <= "\ufe0f":
-        return ""
-    return char
+    category = unicodedata.category(char)
+    if category == _EMOJI:
+        return " "
+    return "" if category in _INVISIBLE or "\ufe00" <= char <= "\ufe0f" else char
 
 
 def _is_outer(char: str) -> bool:

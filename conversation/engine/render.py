@@ -35,8 +35,9 @@ def render(text: str, *, buttons: Sequence[Button] = (), menu: Menu | None = Non
     body = f"{text}\n\n{spelled}" if spelled else text
     if not buttons and menu is None:
         return tuple(Message(text=part) for part in split(body, PLAIN_TEXT))
-    *ahead, last = split(body, INTERACTIVE_TEXT)
-    plain = split("\n\n".join(ahead), PLAIN_TEXT) if ahead else ()
+    last = split(body, INTERACTIVE_TEXT)[-1]
+    ahead = body[: len(body) - len(last)].rstrip()
+    plain = split(ahead, PLAIN_TEXT) if ahead else ()
     return (*(Message(text=part) for part in plain), Message(text=last, buttons=tuple(buttons), menu=menu))
 
 

@@ -18,5 +18,4 @@ def check_bundle(bundle: Bundle, shared: Shared) -> None:
         check_words(flow, problems)
         check_assigned(flow, problems)
         check_consents(bundle, flow, shared)
-    if not problems:  # a story told on a flow with holes would lead nowhere
-        check_walk(bundle, problems)
+    check_walk(bundle, problems)

@@ -1,0 +1,330 @@
+"""What does not load, and exactly where the message points."""
+
+import re
+import time
+
+import pytest
+
+from conversation.authoring.load import build_bundle
+from conversation.authoring.problems import FlowErrors, Problem
+from conversation.services import CATALOGUE
+from tests.conversation.engine.shop import FLOWS, shop_bundle
+from tests.conversation.engine.small import LATE, bundle_of, files_of
+
+SHOP = (FLOWS / "shop.yaml").read_text()
+
+
+def shop_files() -> dict[str, bytes]:
+    paths = [*FLOWS.glob("*.yaml"), *(FLOWS / "text").glob("*.yaml")]
+    return {f"flows/{path.relative_to(FLOWS).as_posix()}": path.read_bytes() for path in paths}
+
+
+def problems_of(shop: str) -> tuple[Problem, ...]:
+    """Load this shop.yaml beside the other files, without the translations."""
+    files = {file: data for file, data in shop_files().items() if "/text/" not in file}
+    try:
+        build_bundle({**files, "flows/shop.yaml": shop.encode()}, CATALOGUE)
+    except FlowErrors as errors:
+        return errors.problems
+    return ()
+
+
+def edited(*edit: str) -> str:
+    """The shop with texts replaced: before, after, before, after… Each must stand there exactly once."""
+    text = SHOP
+    for before, after in zip(edit[::2], edit[1::2], strict=True):
+        assert text.count(before) == 1, f"{before!r} stands {text.count(before)} times"
+        text = text.replace(before, after)
+    return text
+
+
+def check_place(problems: tuple[Problem, ...], code: str, text: str) -> None:
+    """There is a problem with this code, at the sign § if the text has one."""
+    at = text.find("§")
+    found = [(each.code, each.at.line, each.at.column) for each in problems]
+    told = "\n".join(map(str, problems))
+    if at < 0:
+        assert code in [each.code for each in problems], told
+    else:
+        assert (code, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) in found, told
+
+
+PAY = '{say: "That PIN was not right.", go: pay}'
+CONFIRM = "sw: [thibitisha, sawa]}, go: confirm}"
+AFTER = "    after: {90s: ask_mpesa}                     # callbacks get lost: ask, don't hope\n"
+CANCEL = 'cancel: {say: "The prompt is already on your phone: decline it there to stop.", then: resume}'
+PAGE = "      - call: catalog.page\n        with: {vendor: vendor.id, page: page}\n"
+ASK_PAY = "    ask:\n      text: |\n        Order"
+BRANCHES = "{if: order.is_confirmed, to: pay}, {if: order.lines, to: cart}, browse]"
+
+_FIRST, _LAST = "    redirect:                                   # no prompt", "        with: {order: order.id, amount"
+GUARD = SHOP[SHOP.index(_FIRST) : SHOP.index(_LAST)]
+
+# code, then what stands in shop.yaml and what the author writes instead, with § where the caret must point
+EDITS = [
+    # targets
+    ("T1", "{picked: product, go: quantity}", "{picked: product, go: §quantitty}"),
+    ("T1", "expires: {after: 12h, to: expired}", "expires: {after: 12h, to: §gone}"),
+    ("T1", "tries: 2, then: browse}", "tries: 2, then: §brows}"),
+    ("T1", "after: {90s: ask_mpesa}", "after: {90s: §ask_mpes}"),
+    ("T1", BRANCHES, "{if: order.is_confirmed, to: §paid}, {if: order.lines, to: cart}, browse]"),
+    ("T3", BRANCHES, "{if: order.is_confirmed, to: pay}, §{if: order.lines, to: cart}]"),
+    ("T3", '  pay_failed:   {say: "No money was taken.", go: pay}', '  §pay_failed:   {say: "No money was taken."}'),
+    ("T5", "    wait: {for", "    §wait: {for", AFTER, ""),
+    ("X5", "go: [{if: order.is_confirmed, to: pay}, closed]", "go: [§pay, closed]"),
+    # calls and outcomes
+    ("C1", "call: catalog.page", "call: §catalog.pages"),
+    ("C1", "wait: {for: payments.result", "wait: {for: §payments.results"),
+    ("C1", "{consent: pay, go: charge}", "{consent: §pays, go: charge}"),
+    ("C2", PAGE, "      - call: §catalog.page\n        with: {vendor: vendor.id}\n"),
+    ("C2", "{vendor: vendor.id, page: page}", "{vendor: vendor.id, page: page, §size: 3}"),
+    ("C3", "{vendor: vendor.id, page: page}", "{vendor: vendor.id, page: §vendor.name}"),
+    ("C3", "as: shelf", "as: §product"),
+    ("C3", "edit:    {type: basket_edit}", "edit:    {type: §basket_edits}"),
+    ("C4", "reason: timed_out", "reason: §timedout"),
+    ("C5", "amount: order.total,", "amount: §order.total + 1,"),
+    ("C5", "{order: order.id, amount: order.total,", "{order: §vendor.id, amount: order.total,"),
+    ("C6", "call: catalog.page", "call: §catalog.page", "{empty: sold_out, error: trouble}", "{empty: sold_out}"),
+    ("C6", "{empty: sold_out, error: trouble}", "{empty: sold_out, error: trouble, §slow: trouble}"),
+    ("C6", "{empty: sold_out, error: trouble}", "{§ok: cart, empty: sold_out, error: trouble}"),
+    ("C6", "      wrong_pin: {say", "      §wrong_pn: {say"),
+    # expressions
+    ("X1", "page: page + 1", "page: §page / 2"),
+    ("X1", "page: page + 1", "page: §\"'a' * 100000000\""),
+    ("X1", "{{ order.total | kes }} is still", "{{ order.total | §kesh }} is still"),
+    ("X2", "{{ product.price | kes }}?", "{{ product.§prise | kes }}?"),
+    ("X2", "{if: shelf.has_more", "{if: shelf.§hasmore"),
+    ("X2", "page: page + 1", "page: §pages + 1"),
+    ("X2", "[{set: {page: 1}}]", "[{set: {§pagge: 1}}]"),
+    ("X3", "page: page + 1", "page: §vendor.name + 1"),
+    ("X3", "{{ vendor.name }} has nothing", "{{ §vendor }} has nothing"),
+    ("X4", "{{ order.receipt | default('to follow') }}", "{{ §order.receipt }}"),
+    # replies and choices
+    ("R1", "{choice: more, do: [{set: {page: 1}}], go: browse}", "{choice: §moer, do: [{set: {page: 1}}], go: browse}"),
+    ("R2", "en: [confirm, ok]", "en: [confirm, §pay]"),
+    ("R2", "  cancel:   {words: {en: [cancel, stop]", "  §cancel:   {words: {en: [confirm, stop]"),
+    ("R2", "{pay: PAY, edit", "{§pay: PAY, edit", "- {consent: pay, go: charge} ", "- {choice: pay, go: charge} "),
+    ("R3", "pay: PAY, edit: Change", "pay: PAY, §edit: Change", "      - {choice: edit, go: amend}\n", ""),
+    ("R3", "      - {picked: product, go: quantity}\n", ""),
+    # WhatsApp
+    ("W1", "confirm: Confirm,", "confirm: §Confirm this order please,"),
+    ("W1", "button: See products", "button: §See all of our products"),
+    ("W1", "title: More products", "title: §More products from this very shop"),
+    # consent and money
+    ("P3", ASK_PAY, ASK_PAY.replace("|", "§|"), "to {{ customer.phone | phone }}.", "to you."),
+    ("P3", "{{ order.number }}*: *{{ order.total | kes }}*", "{% if order.lines %}{{ order.total | kes }}{% endif %}*"),
+    ("L2", ASK_PAY, ASK_PAY.replace("|", "§|"), "Reply *PAY* and we", "Reply and we"),
+    ("P1", PAY, PAY.replace("pay}", "§charge}")),
+    ("T2", CONFIRM, CONFIRM.replace("confirm}", "charge}"), "  confirm:  ", "  §confirm:  "),
+    ("P1", "{choice: edit, go: amend}", "{choice: edit, go: §charge}"),
+    ("P1", "after: {90s: ask_mpesa}", "after: {90s: §charge}"),
+    ("P1", "tries: 20, then: handoff}", "tries: 20, then: charge}"),
+    ("P1", "[mtu, wakala]}, go: handoff}", "[mtu, wakala]}, go: §charge}"),
+    ("P1", "expires: {after: 12h, to: expired}", "expires: §{after: 12h, to: charge}"),
+    ("P2", GUARD, "    do:\n      - call: §payments.stk_push\n"),
+    ("P4", CANCEL, "cancel: {say: x, go: §cancel}"),
+    ("P4", "after: {90s: ask_mpesa}", "after: {90s: §expired}"),
+    ("P5", "unknown: ask_mpesa ", "unknown: §pay_failed "),
+    # keys and shapes
+    ("Y2", '    unmatched: {say: "Just send', '    §unmatche: {say: "Just send'),
+    ("Y2", "visits: {max: 12, then: handoff}", "visits: {max: §none, then: handoff}"),
+    ("Y2", "after: 30m, in:", "after: §30 minutes, in:"),
+    ("Y2", 'between: ["08:00", "20:30"]', '§between: ["20:30", "08:00"]'),
+    ("Y2", "- {choice: edit, go: amend}", "- {choice: edit, do: [{§call: orders.amend}], go: cart}"),
+    ("Y2", "flow: shop\n", "flow: §shopp\n"),
+    ("Y3", "  greet:\n    say:", "  greet:\n    §form: {a: {type: int}}\n    say:"),
+    ("Y3", "  - any: true", "  - §link: shop-x"),
+    # YAML itself
+    ("Y1", "  greet:\n    say:", "  greet:\n    say: twice\n    §say:"),
+    ("Y1", "    end: paid\n", "    end: §!!str paid\n"),
+    ("Y1", "    end: paid\n", "    §<<: {end: paid}\n"),
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_is_refused_by_its_code_and_place(edit: tuple[str, ...]) -> None:
+    text = edited(*edit[1:])
+    check_place(problems_of(text.replace("§", "")), edit[0], text)
+
+
+SMALL = [
+    ("T2", "states:\n  x: {end: y}\n  §z: {end: y}"),
+    ("T4", "states:\n  §x: {go: z}\n  z: {go: x}"),
+    ("X4", "slots: {n: {type: int}}\nstates:\n  x: {say: 'It is {{ §n }}.', end: y}"),
+    (
+        "X4",
+        "slots: {n: {type: int}}\nstates:\n  x:\n    ask: Well?\n"
+        "    replies: [{entity: number, as: n, go: z}, {words: [b], go: z}]\n  z: {say: 'It is {{ §n }}.', end: y}",
+    ),
+    ("T5", "states:\n  §x:\n    ask: Well?\n    replies: [{words: [more], go: x}]"),
+    ("T3", "states:\n  x:\n    ask: Well?\n    §go: x\n    replies: [{words: [more], go: x}]"),
+    ("W1", "states:\n  x:\n    ask: {text: Well?, buttons: {a: A, b: §A}}\n    replies: [{words: [q], go: x}]"),
+    (
+        "R3",
+        "states:\n  x:\n    ask: {text: Q, buttons: {a: '1', §b: B}}\n    replies: [{entity: number, go: y}]\n  y: {end: y}",
+    ),
+    ("C3", "slots: {l: {type: list of string, default: §x}}\nstates: {x: {end: y}}"),
+    (
+        "C7",
+        "states:\n  x:\n    wait: §{for: payments.result, where: {attempt: order.payment_attempt}}\n"
+        "    outcomes: {paid | cancelled | timed_out | no_funds | wrong_pin | failed: y}\n    after: {90s: y}\n  y: {end: y}",
+    ),
+    ("Y2", "slots: {§order: {type: int}}\nstates: {x: {end: y}}"),
+    (
+        "R2",
+        "commands: {a: {words: [w], then: resume}, §b: {words: [w], then: resume}}\n"
+        "states:\n  x: {ask: Well?, replies: [{words: [q], go: y}]}\n  y: {end: y}",
+    ),
+    ("T3", "states:\n  x: {§handoff: {queue: a, note: b}}"),
+    ("Y2", "states:\n  x: {do: [{switch_language: §fr}], end: y}"),
+    (
+        "W2",
+        "slots: {l: {type: basket_edit}}\nstates:\n  x:\n    do: [{set: {l: l}}]\n    ask: {text: Q, list: {button: B, "
+        "rows: {§each: l.unknown, id: it, title: it}}}\n    replies: [{words: [q], go: x}]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "rest"), SMALL)
+def test_a_small_flow_is_refused_by_its_code_and_place(code: str, rest: str) -> None:
+    text = f"flow: a\nstarts_when: [any: true]\n{rest}"
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(text.replace("§", ""))
+    check_place(caught.value.problems, code, text)
+
+
+def test_the_shop_loads_and_its_name_follows_its_content() -> None:
+    assert problems_of(edited("Your basket is empty.", "Your basket is empty!")) == ()
+    assert len(shop_bundle().hash) == 12
+    first = bundle_of("flow: a\nstarts_when: [any: true]\nstates:\n  x: {end: y}")
+    second = bundle_of("flow: a   \nstarts_when: [any: true]\nstates:\n  x: {end: y}  \n")
+    third = bundle_of("flow: a\nstarts_when: [any: true]\nstates:\n  x: {end: z}")
+    assert first.hash == second.hash != third.hash
+
+
+def test_a_message_shows_the_line_a_caret_and_what_was_meant() -> None:
+    (problem,) = problems_of(edited("{picked: product, go: quantity}", "{picked: product, go: quantitty}"))
+    line = SHOP[: SHOP.index("{picked: product")].count("\n") + 1
+    meant = SHOP[: SHOP.index("\n  quantity:")].count("\n") + 2
+    assert str(problem) == (
+        f"flows/shop.yaml:{line}:31  T1  there is no state `quantitty`\n"
+        f"{line:>5} |       - {{picked: product, go: quantitty}}\n"
+        f"      |                               ^^^^^^^^^ did you mean `quantity` (line {meant})?\n"
+        "   Because of this, nobody can reach `quantity`."
+    )
+
+
+def test_a_violation_is_told_as_a_customers_story() -> None:
+    (problem,) = problems_of(edited(PAY, PAY.replace("pay}", "charge}")))
+    assert problem.hint.startswith("leads to payments.stk_push (line ")
+    told = r"how it can happen:  .*customer replies PAY -> payments.stk_push: \w+ -> payments.result says wrong_pin"
+    assert re.fullmatch(told, problem.notes[0])
+
+
+def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
+    states = "  x: {go: yy}\n  y: {go: zz}\n  z: {say: '{{ nobody }}', end: e}"
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(f"flow: a\nstarts_when: [any: true]\nstates:\n{states}")
+    assert [(problem.code, problem.at.line) for problem in caught.value.problems] == [("T1", 4), ("T1", 5), ("X2", 6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: " + "[" * 30 + "]" * 30, "nested deeper than 20"),
+        ("[" * 5000, "nested deeper than 20"),
+        ("x: " + "y" * 300_000, "kB"),
+        ("a: 1\na: 2", "stands twice"),
+        ("a: &x 1\nb: {<<: *x}", "merge keys"),
+        ("a: !!python/object:os.system x", "tags"),
+        ("a: &x [1]\n", "never used"),
+        ("a: *x\n", "no anchor"),
+        ("a: 1\n---\nb: 2\n", "one document"),
+        ("{[a]: 1}", "a key is a word"),
+        ("", "empty"),
+        ("\tx: 1", "not valid YAML"),
+        ("\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10) if n else 'x'}]" for n in range(9)), "expand"),
+    ],
+)
+def test_yaml_that_is_a_trap_is_refused_at_once(text: str, message: str) -> None:
+    files = {**files_of("flow: z\nstates: {x: {end: y}}"), "flows/a.yaml": text.encode()}
+    started = time.perf_counter()
+    with pytest.raises(FlowErrors, match=message):
+        build_bundle(files, CATALOGUE)
+    assert time.perf_counter() - started < 0.1
+
+
+def test_words_that_old_yaml_read_as_false_are_words() -> None:
+    flow = """
+flow: a
+starts_when: [{words: [yes, no, on, off]}]
+states:
+  x:
+    ask: {text: Well?, buttons: {yes: Yes, no: No}}
+    replies: [{choice: yes, words: [y], go: z}, {choice: no, go: z}]
+  z: {end: no}
+"""
+    assert bundle_of(flow).flows["a"].starts[0].words == {"yes", "no", "on", "off"}
+
+
+@pytest.mark.parametrize(
+    ("sw", "code", "line"),
+    [
+        ("language: sw\na: {x.say: Habari}", None, 0),
+        ("language: sw\na: {y.say: Habari}", "L1", 2),
+        ("language: fr\na: {x.say: Salut}", "L1", 1),
+        ('language: sw\na:\n  x.say: {from: "0000", text: Habari}', "L1", 3),
+        ("language: sw\na: {x.say: 'Habari {{ nani }}'}", "X2", 2),
+        ("language: sw\na: {x.say: [Habari]}", "Y2", 2),
+    ],
+)
+def test_translations_are_checked_by_place(sw: str, code: str | None, line: int) -> None:
+    flow = "flow: a\nstarts_when: [any: true]\nstates:\n  x: {say: Hello, end: y}"
+    if code is None:
+        assert bundle_of(flow, sw=sw).texts["a.x.say"].in_language("sw").source == "Habari"
+        return
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(flow, sw=sw)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.at.file, problem.at.line) == (code, "flows/text/sw.yaml", line)
+
+
+def test_a_translation_may_not_lose_what_a_consent_must_show() -> None:
+    files = shop_files()
+    sw = files["flows/text/sw.yaml"].decode()
+    phone = "kwa {{ customer.phone | phone }}"
+    for old, new, code in [("Jibu *PAY* tutume", "Jibu tutume", "L2"), (phone, "kwa simu yako", "P3")]:
+        assert sw.count(old) == 1
+        with pytest.raises(FlowErrors) as caught:
+            build_bundle({**files, "flows/text/sw.yaml": sw.replace(old, new).encode()}, CATALOGUE)
+        assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_a_flow_cannot_run_within_itself() -> None:
+    one = "flow: a\nstarts_when: [any: true]\nstates:\n  x: {do: [{call: b}], end: y}"
+    other = "flow: b\nstates:\n  x: {do: [{call: a}], end: y}"
+    with pytest.raises(FlowErrors, match="T4"):
+        bundle_of(one, other)
+
+
+def test_a_consent_does_not_travel_into_a_subflow() -> None:
+    shop = edited(
+        *("- {consent: pay, go: charge}", "- {consent: pay, go: sub}"),
+        *("  charge:\n", "  sub: {do: [{call: paying}], go: waiting}\n  charge:\n"),
+    )
+    paying = """
+flow: paying
+states:
+  a:
+    redirect: [{if: not order.is_confirmed, to: b}]
+    do:
+      - call: payments.stk_push
+        with: {order: order.id, amount: order.total, phone: customer.phone}
+        else: {busy | refused | daily_limit: b, unknown: c}
+    go: b
+  b: {end: done}
+  c: {do: [{call: payments.query, with: {attempt: order.payment_attempt}, else: {pending | not_paid: b}}], go: b}
+"""
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(shop, paying, LATE)
+    assert "P1" in {problem.code for problem in caught.value.problems}

@@ -1,0 +1,218 @@
+"""Each thing a state can have, in small flows."""
+
+import pytest
+
+from conversation.engine.events import Returned, Said
+from conversation.engine.snapshot import Snapshot
+from conversation.engine.step import step
+from conversation.errors import Broken, LimitCrossed
+from tests.conversation.engine.shop import START, Shop
+from tests.conversation.engine.small import bundle_of
+
+
+def test_a_redirect_leaves_before_anything_is_done() -> None:
+    shop = Shop()
+    shop.status = "CONFIRMED"
+    shop.basket = {"0": 1}
+    shop.say("hi")
+    assert (shop.state, shop.calls) == ("pay", [])
+
+
+def test_say_with_if_is_sent_only_then() -> None:
+    assert Shop().say("2 unga na 1 kuku").texts[0] == "I couldn't find: kuku."
+    assert len(Shop().say("2 unga").messages) == 1
+
+
+def test_an_edit_that_names_nothing_to_change_calls_nothing() -> None:
+    shop = Shop().say("2 unga").say("0 sukari")
+    assert (shop.calls, shop.places) == ([], ["shop.unclear.say", "shop.cart.ask"])
+
+
+def test_an_outcome_carries_what_its_text_says() -> None:
+    shop = Shop().say("2 unga").say("ongeza sukari kumi na mbili")
+    assert shop.texts[0] == "Sorry, we have only 9 of Sukari 1kg."
+    assert shop.state == "cart"
+
+
+def test_an_empty_basket_leads_back_to_the_shelf() -> None:
+    shop = Shop().say("2 unga").say("toa unga")
+    assert (shop.places, shop.state) == (["shop.cart.redirect.3.say", "shop.browse.ask"], "browse")
+
+
+def test_changing_a_confirmed_order_throws_the_pay_away() -> None:
+    shop = Shop().to_pay().tap("Change order")
+    assert (shop.calls, shop.state, shop.status) == (["orders.amend"], "cart", "DRAFT")
+    assert shop.say("pay").pushes == []
+
+
+@pytest.mark.parametrize(("push", "ended"), [("daily_limit", ["limited"]), ("refused", ["handed_off"])])
+def test_a_push_that_cannot_be_is_told(push: str, ended: list[str]) -> None:
+    shop = Shop(push=push).to_pay().say("pay")
+    assert shop.ended == ended
+
+
+def test_an_unknown_push_is_asked_about_before_a_word_is_said() -> None:
+    shop = Shop(push="unknown", attempt="attempt-0").to_pay().say("pay")
+    assert (shop.calls, shop.texts, shop.state) == (["payments.stk_push", "payments.query"], [], "waiting")
+
+
+def test_the_language_is_switched_and_the_question_asked_again_in_it() -> None:
+    shop = Shop().say("2 unga").say("kiswahili")
+    assert "Jumla KES 420" in shop.texts[0]
+    assert shop.snapshot.language == "sw"
+    assert shop.say("confirm").texts[0].startswith("Oda *S0001*")
+    assert "Total KES 420" in shop.say("english").say("cart").texts[-1] or shop.state == "pay"
+
+
+def test_a_customer_of_another_language_is_spoken_to_in_it() -> None:
+    assert Shop(language="sw").say("duka").places[1] == "shop.browse.ask"
+    assert Shop(language="sw").say("duka").texts[1].startswith("Ungependa nini?")
+    assert Shop(language="fr").say("duka").texts[1].startswith("What would you like?")
+
+
+def test_a_conversation_whose_place_was_edited_away_begins_again() -> None:
+    shop = Shop().say("hi")
+    data = shop.snapshot.to_json()
+    data["frames"][0]["state"] = "gone"  # type: ignore[index]
+    shop.snapshot = Snapshot.from_json(data)
+    assert shop.say("2 unga").state == "cart"
+
+
+VISIT = """
+flow: main
+starts_when: [any: true]
+slots: {name: {type: string, default: nobody}}
+commands:
+  ask: {words: [ask], call: faq}
+  who: {words: [who], call: faq, say: One moment.}
+states:
+  one:
+    ask: {text: "Well?", buttons: {go: Go on}}
+    replies: [{choice: go, go: two}]
+    unmatched: {say: Hm., tries: 1, then: bye}
+  two:
+    do: [{call: pick, with: {first: name}, as: name, else: {none: bye}}]
+    say: "It is {{ name }}."
+    go: bye
+  bye: {end: done}
+"""
+FAQ = """
+flow: faq
+starts_when: [words: [faq]]
+states:
+  q:
+    ask: {text: "More?", buttons: {yes: "Yes", no: "No"}}
+    replies: [{choice: yes, go: q}, {choice: no, go: out}]
+  out: {end: told}
+"""
+PICK = """
+flow: pick
+takes: {first: string}
+gives: {chosen: string}
+slots: {chosen: {type: string, default: x}}
+states:
+  a:
+    ask: {text: "First was {{ first }}", buttons: {b: Bee, n: None at all}}
+    replies: [{choice: b, do: [{set: {chosen: "'bee'"}}], go: z}, {choice: n, go: nothing}]
+  z: {end: picked}
+  nothing: {end: none}
+"""
+
+
+def test_a_visit_comes_back_to_the_question_it_interrupted() -> None:
+    shop = Shop(bundle=bundle_of(VISIT, FAQ, PICK)).say("x").say("hm")
+    number = shop.snapshot.waiting_turn
+    shop.say("ask")
+    assert (shop.snapshot.flow, shop.places) == ("faq", ["faq.q.ask"])
+    shop.tap("No")
+    assert (shop.snapshot.flow, shop.places, shop.snapshot.waiting_turn) == ("main", ["main.one.ask"], number)
+    assert shop.say("nonsense").ended == ["done"]  # the try before the visit still counts
+
+
+def test_a_subflow_takes_and_gives() -> None:
+    shop = Shop(bundle=bundle_of(VISIT, FAQ, PICK)).say("x").tap("Go on")
+    assert shop.texts == ["First was nobody"]
+    shop.tap("Bee")
+    assert (shop.texts, shop.ended) == (["It is bee."], ["picked", "done"])
+
+
+def test_a_subflows_other_results_lead_where_the_caller_says() -> None:
+    shop = Shop(bundle=bundle_of(VISIT, FAQ, PICK)).say("x").tap("Go on").tap("None at all")
+    assert (shop.texts, shop.ended) == ([], ["none", "done"])
+
+
+def test_visits_bound_how_often_a_state_is_entered() -> None:
+    again = """
+flow: main
+starts_when: [any: true]
+states:
+  one:
+    visits: {max: 3, then: out}
+    ask: Again?
+    replies: [{words: ["yes"], go: one}]
+  out: {end: enough}
+"""
+    shop = Shop(bundle=bundle_of(again)).say("x").say("yes").say("yes")
+    assert shop.state == "one"
+    assert shop.say("yes").ended == ["enough"]
+
+
+def test_a_question_without_unmatched_is_simply_asked_again() -> None:
+    shop = Shop(bundle=bundle_of(VISIT, FAQ, PICK)).say("x").say("ask").say("hm?")
+    assert shop.places == ["faq.q.ask"]
+
+
+PAGED = """
+flow: main
+starts_when: [any: true]
+slots: {edit: {type: basket_edit}}
+states:
+  one:
+    ask: What?
+    replies: [{entity: basket_edit, as: edit, go: two}]
+  two:
+    ask:
+      text: Which of them?
+      list: {button: See, rows: {each: edit.unknown, id: it, title: it}, more: {title: More}}
+    replies: [{picked: word, go: three}]
+  three: {say: "You chose {{ word }}.", end: done}
+""".replace("slots: {edit: {type: basket_edit}}", "slots: {edit: {type: basket_edit}, word: {type: string}}")
+
+
+def test_a_long_list_turns_its_pages_by_itself() -> None:
+    shop = Shop(bundle=bundle_of(PAGED)).say("x")
+    names = [f"z{index}q" for index in range(24)]
+    shop.say(
+        "9 unga, 9 mkate, 9 milk, 9 sugar, 9 bread, 9 mala, 9 oil, 9 unga, 9 milk, 9 oil, 9 sugar, 9 unga," + ",".join(names)
+    )
+    menus = [list(shop.shown[-1])]
+    for _ in range(3):
+        shop.tap("More")
+        menus.append(list(shop.shown[-1]))
+    assert [len(menu) for menu in menus] == [10, 10, 7, 10]
+    assert menus[1][0] == names[9]
+    assert menus[3] == menus[0]
+    shop.tap(names[0])
+    assert shop.texts == ["You chose z0q."]
+
+
+def test_fifty_states_in_one_turn_are_the_end_of_it() -> None:
+    states = "\n".join(f"  s{index}: {{go: s{index + 1}}}" for index in range(55))
+    flow = f"flow: main\nstarts_when: [any: true]\nstates:\n{states}\n  s55: {{end: done}}\n"
+    with pytest.raises(LimitCrossed, match="50 states"):
+        Shop(bundle=bundle_of(flow)).say("x")
+
+
+def test_four_messages_in_one_turn_are_the_most() -> None:
+    flow = "flow: main\nstarts_when: [any: true]\nstates:\n  a: {say: [a, b, c, d, e], end: done}\n"
+    with pytest.raises(LimitCrossed, match="4 messages"):
+        Shop(bundle=bundle_of(flow)).say("x")
+
+
+def test_an_answer_that_the_catalogue_does_not_list_is_our_bug() -> None:
+    shop = Shop()
+    taken = step(shop.bundle, shop.snapshot, Said(id="1", at=START, text="hi"), shop.context())
+    with pytest.raises(Broken, match="did not ask for"):
+        step(shop.bundle, taken.snapshot, Returned(at=START, outcome="maybe"), shop.context())
+    with pytest.raises(Broken, match="has not answered"):
+        step(shop.bundle, taken.snapshot, Said(id="2", at=START, text="hi"), shop.context())
