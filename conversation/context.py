@@ -45,7 +45,8 @@ def load(work: Work, lexicons: Lexicons, *, customer: Customer, order_id: OrderI
     """Read everything a flow may see, inside the turn's transaction. `language` is what the conversation switched to."""
     vendor = vendors.get_vendor(work.databases, work.vendor_id)
     order = orders.get(work, order_id)
-    intents = payment_intents.list_intents(work, order_id) if order is not None else []
+    # A draft has none: an intent is born by the PAY for a confirmed order.
+    intents = payment_intents.list_intents(work, order_id) if order is not None and order.confirmed_at is not None else []
     seen_customer: dict[str, JSON] = {
         "phone": customer.phone or "",
         "first_name": (customer.name or "").split(" ")[0],

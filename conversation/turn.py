@@ -173,12 +173,11 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
-                    entry_id = inbox.accept(work, new)
+                    entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
                     event = _heard(update.utterance, entry_id=str(entry_id), at=now)
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
-                    inbox.mark_handled(work, entry_id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is: the message is kept, an operator sees it
@@ -251,9 +250,8 @@ class Turns:
         """Put everything the turn decided into the transaction: what is to be sent, timers, facts, the new snapshot."""
         snapshot, now = turn.snapshot, event.at
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
-        for timer in turn.set_timers:
-            timers.set_timer(work, conversation_id=conversation.id, turn=timer.turn, name=timer.name, due_at=timer.due_at)
-        timers.drop_all_but(work, conversation.id, snapshot.waiting_turn)
+        waiting = {timer.name: timer.due_at for timer in turn.set_timers if timer.turn == snapshot.waiting_turn}
+        timers.set_all(work, conversation.id, turn=snapshot.waiting_turn, due=waiting)
         if turn.language is not None:
             customers.set_language(work, customer.id, turn.language)
         for fact in turn.hand_offs:

@@ -17,8 +17,9 @@ AROUND_PAY: Final = " \t\n\r\f\x0b\xa0" + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" +
 
 ACCEPT: Final = """
     WITH entry AS (
-      INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, received_at)
-      VALUES (%(vendor_id)s, %(kind)s, %(source_id)s, %(customer_id)s, %(conversation_id)s, %(body)s, %(text)s, %(received_at)s)
+      INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, received_at, turn, handled_at)
+      VALUES (%(vendor_id)s, %(kind)s, %(source_id)s, %(customer_id)s, %(conversation_id)s, %(body)s, %(text)s, %(received_at)s,
+        %(turn)s, CASE WHEN %(turn)s::int IS NOT NULL THEN %(received_at)s::timestamptz END)
       ON CONFLICT (vendor_id, kind, source_id) DO NOTHING RETURNING vendor_id, id, kind, source_id, received_at
     ), metered AS (
       INSERT INTO usage_records (vendor_id, meter, key, quantity, at)
@@ -106,12 +107,13 @@ def is_pay(text: str | None) -> bool:
     return word.isascii() and word.upper() == "PAY"
 
 
-def accept(work: Work, entry: NewEntry) -> int | None:
+def accept(work: Work, entry: NewEntry, *, turn: int | None = None) -> int | None:
     """Keep an entry and return its id; None when (vendor, kind, source_id) is known: a known one ends here.
 
+    `turn` is the turn that handles it in this very transaction; without one it stays open.
     A delivery of the same message that runs elsewhere at this moment is waited for.
     """
-    row = work.conn.execute(ACCEPT, _values(work, entry)).fetchone()
+    row = work.conn.execute(ACCEPT, {**_values(work, entry), "turn": turn}).fetchone()
     return None if row is None else int(row["id"])
 
 

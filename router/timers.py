@@ -1,5 +1,6 @@
 """Moments at which a conversation wants to be woken."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,17 +9,19 @@ from router.errors import Broken
 from router.ids import ConversationId
 from router.work import Work
 
-SET: Final = """
-    INSERT INTO timers (vendor_id, conversation_id, turn, name, due_at) VALUES (%s, %s, %s, %s, %s)
-    ON CONFLICT (vendor_id, conversation_id, turn, name) DO UPDATE SET due_at = excluded.due_at
-    """
 # A timer that a worker has in hand is skipped: that worker waits for our conversation, so waiting for it would be a
 # deadlock. It will find a later turn and drop the timer itself.
-DROP_ALL_BUT: Final = """
-    DELETE FROM timers WHERE vendor_id = %(vendor_id)s AND id IN (
-      SELECT id FROM timers WHERE vendor_id = %(vendor_id)s AND conversation_id = %(conversation_id)s
-        AND turn IS DISTINCT FROM %(turn)s::int AND fired_at IS NULL
-      FOR UPDATE SKIP LOCKED)
+SET_ALL: Final = """
+    WITH dropped AS (
+      DELETE FROM timers WHERE vendor_id = %(vendor_id)s AND id IN (
+        SELECT id FROM timers WHERE vendor_id = %(vendor_id)s AND conversation_id = %(conversation_id)s
+          AND turn IS DISTINCT FROM %(turn)s::int AND fired_at IS NULL
+        FOR UPDATE SKIP LOCKED)
+    )
+    INSERT INTO timers (vendor_id, conversation_id, turn, name, due_at)
+    SELECT %(vendor_id)s, %(conversation_id)s, %(turn)s, name, due_at
+    FROM unnest(%(names)s::text[], %(due)s::timestamptz[]) AS new (name, due_at)
+    ON CONFLICT (vendor_id, conversation_id, turn, name) DO UPDATE SET due_at = excluded.due_at
     """
 CLAIM_DUE: Final = """
     SELECT id, conversation_id, turn, name, due_at FROM timers
@@ -42,14 +45,19 @@ class Timer:
     due_at: datetime
 
 
-def set_timer(work: Work, *, conversation_id: ConversationId, turn: int, name: str, due_at: datetime) -> None:
-    """Ask to be woken; the same name in the same turn moves its moment."""
-    work.conn.execute(SET, (work.vendor_id, conversation_id, turn, name, due_at))
+def set_all(work: Work, conversation_id: ConversationId, *, turn: int | None, due: Mapping[str, datetime]) -> None:
+    """Ask to be woken at these moments, by name, for the wait that began in `turn`, and drop the timers of every other wait.
 
-
-def drop_all_but(work: Work, conversation_id: ConversationId, turn: int | None) -> None:
-    """Drop the timers of every wait but the one that began in `turn`: what they waited for has happened. None: drop all."""
-    work.conn.execute(DROP_ALL_BUT, {"vendor_id": work.vendor_id, "conversation_id": conversation_id, "turn": turn})
+    The same name in the same turn moves its moment. `turn` None: nothing waits any more, so everything is dropped.
+    """
+    values = {
+        "vendor_id": work.vendor_id,
+        "conversation_id": conversation_id,
+        "turn": turn,
+        "names": list(due),
+        "due": list(due.values()),
+    }
+    work.conn.execute(SET_ALL, values)
 
 
 def claim_due(work: Work, *, now: datetime, limit: int) -> list[Timer]:

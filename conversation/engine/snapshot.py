@@ -1,7 +1,7 @@
 """The whole memory of a conversation between two turns. It goes through JSON without loss."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -113,7 +113,11 @@ class Snapshot:
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON with a fixed order of keys."""
-        return cast("dict[str, JSON]", asdict(self) | {"frames": [asdict(frame) for frame in self.frames]})
+        # Not dataclasses.asdict: it copies every slot deeply, and a page of products is a slot.
+        frames = [{**vars(frame), "wait": vars(frame.wait) if frame.wait else None} for frame in self.frames]
+        pending = self.pending
+        consent = pending.consent.to_json() if pending and pending.consent else None
+        return {**vars(self), "frames": frames, "pending": {**vars(pending), "consent": consent} if pending else None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> "Snapshot":
