@@ -65,6 +65,7 @@ class Shop:
     push: str = "sent"
     query: list[str] = field(default_factory=list)
     language: str = "en"
+    more_lines: list[JSON] = field(default_factory=list)  # of the order, beside the basket's
     effects: list[Effect] = field(default_factory=list)  # of the last turn
     trace: list[dict[str, JSON]] = field(default_factory=list)
     log: list[JSON] = field(default_factory=list)
@@ -78,6 +79,7 @@ class Shop:
             {"product": key, "name": NAMES[int(key)][0], "qty": qty, "total": qty * NAMES[int(key)][1]}
             for key, qty in self.basket.items()
         ]
+        lines += self.more_lines
         order: Record = {
             "id": "order-1",
             "number": "S0001" if lines else "",
