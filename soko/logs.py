@@ -78,6 +78,7 @@ def configure(*, stream: TextIO | None = None, level: str = "INFO", pretty: bool
 
 def drop_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Leave out every field, at any depth, whose name speaks of a secret."""
+    event.pop("color_message", None)  # uvicorn says everything twice
     return {name: _without_secrets(value) for name, value in event.items() if not SECRET_NAMES.search(name)}
 
 
