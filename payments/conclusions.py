@@ -20,6 +20,9 @@ from router.work import Work
 
 PAY_AT_MOST: Final = timedelta(minutes=5)  # an older PAY is not acted on: the customer has put the phone away
 NO_ANSWER: Final = "no_answer"  # the one review that a plain answer of M-Pesa ends
+NOT_CONFIRMED: Final = "not_confirmed"  # a callback told of money, and no query has confirmed it
+CONTRADICTED: Final = "contradicted"  # a callback told of money, and a query of none
+CHECK_AFTER: Final = timedelta(seconds=60)  # a prompt that ended without money is asked about once more
 _ORDER_CLOSED: Final = "order_closed"
 
 
@@ -61,7 +64,8 @@ def not_paid(
     error: str | None = None,
 ) -> None:
     """End an intent without money. A late success may still turn it into a paid one."""
-    store.move_attempt(work, intent, attempt_event, result=result, error=error, now=now)
+    check_at = now + CHECK_AFTER if attempt_event is AttemptEvent.REFUSE else None
+    store.move_attempt(work, intent, attempt_event, result=result, error=error, look_again_at=check_at, now=now)
     reason = "expired" if intent_event is IntentEvent.EXPIRE else str(outcome)
     store.move_intent(work, intent, intent_event, reason=reason, now=now)
     data = _told(intent) | {"outcome": str(outcome), "error": error}

@@ -120,7 +120,8 @@ def _may_go(work: Work, intent: Intent, *, now: datetime) -> bool:
     if now - intent.pay_received_at > conclusions.PAY_AT_MOST:
         conclusions.expire(work, intent, now=now)
         return False
-    if attempts.has_open_prompt(work, intent, since=now - ONE_PROMPT):
+    open_prompt = attempts.has_open_prompt(work, intent, since=now - ONE_PROMPT)
+    if open_prompt or attempts.has_unconfirmed_success(work, intent.order_id):
         attempts.put_off(work, intent.id, due_at=now + LOOK_AGAIN_AFTER)
         return False
     return True

@@ -31,6 +31,8 @@ def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, 
     assert [each["http_status"] for each in push["callbacks"]] == [200]
     assert open_shop.settle()
     assert not open_shop.settle()
+    assert open_shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
+    assert open_shop.query(daraja)
     assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert open_shop.news() == [("paid", push["receipt"])]
     assert open_shop.events() == ["payment_confirmed"]
@@ -72,6 +74,9 @@ def test_a_callback_that_overtakes_the_answer_pays(open_shop: Shop, mpesa: Mpesa
         (push,) = mpesa.pushes(count=1, callbacks=1)
         assert open_shop.settle()
         assert pushing.result()
+    open_shop.clock.advance(seconds=2)
+    assert open_shop.settle()
+    assert open_shop.query(daraja)
     after = open_shop.intent(intent.id)
     assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert after.attempt.checkout_request_id == push["checkout_request_id"]
@@ -90,6 +95,7 @@ def test_a_push_without_a_clear_answer_is_ambiguous_and_its_callback_pays(
     assert open_shop.news() == []
     (push,) = mpesa.pushes(count=1, callbacks=1)
     assert open_shop.settle()
+    assert open_shop.query(daraja)
     assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert open_shop.intent(intent.id).attempt.checkout_request_id == push["checkout_request_id"]
     assert len(mpesa.posts()) == 1
@@ -311,7 +317,10 @@ def test_a_worker_that_dies_after_the_post_is_paid_by_the_callback(open_shop: Sh
     with pytest.raises(KeyboardInterrupt):
         open_shop.push(Dying(daraja, sends=True))
     mpesa.pushes(count=1, callbacks=1)
+    open_shop.clock.advance(minutes=2)
+    assert open_shop.sweep() == 1
     assert open_shop.settle()
+    assert open_shop.query(daraja)
     assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
 
 
@@ -339,6 +348,7 @@ def test_the_audit_trail_tells_which_message_allowed_what_and_holds_no_secret(
     open_shop.push(daraja)
     mpesa.pushes(count=1, callbacks=1)
     open_shop.settle()
+    open_shop.query(daraja)
     with unit_of_work(open_shop.databases, open_shop.vendor_id) as work:
         noted = trail.list_noted(work, intent.id)
     assert [each.event for each in noted] == [
@@ -346,9 +356,11 @@ def test_the_audit_trail_tells_which_message_allowed_what_and_holds_no_secret(
         "attempt_dispatch",
         "intent_dispatch",
         "attempt_accept",
+        "success_claimed",
+        "callback_judged",
+        "query_answered",
         "attempt_confirm",
         "intent_confirm",
-        "callback_judged",
     ]
     assert noted[0].data == {"pay_message_id": intent.pay_message_id}
     assert noted[1].data["PartyB"] == 174379
