@@ -34,8 +34,9 @@ _FILL_IDS: Final = """
 _HOLD_PHONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stk:' || %s, 0))"
 _OPEN_PROMPT: Final = """
     SELECT count(*) AS prompts FROM stk_attempts
-     WHERE msisdn = %(msisdn)s AND dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
-       AND intent_id <> %(intent_id)s
+     WHERE msisdn = %(msisdn)s AND intent_id <> %(intent_id)s
+       AND (dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
+            OR dispatched_at > %(same_amount_since)s AND amount = %(amount)s AND status NOT IN ('failed', 'rejected'))
     """
 
 
@@ -50,10 +51,23 @@ def put_off(work: Work, intent_id: IntentId, *, due_at: datetime) -> None:
     work.conn.execute(_PUT_OFF, {"vendor_id": work.vendor_id, "intent_id": intent_id, "due_at": due_at})
 
 
-def has_open_prompt(work: Work, intent: Intent, *, since: datetime) -> bool:
-    """Tell whether another prompt of this phone was sent after `since` and has no result. Holds the phone until commit."""
+def has_open_prompt(work: Work, intent: Intent, *, since: datetime, same_amount_since: datetime) -> bool:
+    """Tell whether this phone has another prompt in the way, whichever vendor asked. Holds the phone until commit.
+
+    In the way is one sent after `since` without a result, and one over the same amount sent after `same_amount_since` that did
+    not end without money.
+    """
     work.conn.execute(_HOLD_PHONE, (intent.msisdn,))
-    row = work.conn.execute(_OPEN_PROMPT, {"msisdn": intent.msisdn, "since": since, "intent_id": intent.id}).fetchone()
+    row = work.conn.execute(
+        _OPEN_PROMPT,
+        {
+            "msisdn": intent.msisdn,
+            "intent_id": intent.id,
+            "amount": intent.amount,
+            "since": since,
+            "same_amount_since": same_amount_since,
+        },
+    ).fetchone()
     return row is not None and row["prompts"] > 0
 
 
@@ -112,7 +126,8 @@ _CLAIM: Final = """
 _UNCONFIRMED: Final = """
     SELECT EXISTS (SELECT 1 FROM stk_attempts a JOIN payment_intents i ON i.vendor_id = a.vendor_id AND i.id = a.intent_id
                     WHERE i.vendor_id = %s AND i.order_id = %s AND a.claimed_at IS NOT NULL
-                      AND i.status IN ('processing', 'failed', 'needs_review')) AS found
+                      AND (i.status IN ('processing', 'needs_review') OR i.status = 'failed' AND a.next_query_at IS NOT NULL)
+                  ) AS found
     """
 _ASK_NO_MORE: Final = "UPDATE stk_attempts SET next_query_at = NULL WHERE vendor_id = %s AND intent_id = %s"
 _ASK_NOW: Final = """

@@ -220,6 +220,17 @@ def get(work: Work, intent_id: IntentId) -> Intent | None:
     return None if row is None else _to_intent(row)
 
 
+_UNDER_REVIEW: Final = """
+    SELECT id FROM payment_intents WHERE vendor_id = %s AND status = 'needs_review' ORDER BY created_at, pay_message_id
+    """
+
+
+def list_under_review(work: Work) -> list[Intent]:
+    """List what waits for a person, oldest first."""
+    found = [get(work, row["id"]) for row in work.conn.execute(_UNDER_REVIEW, (work.vendor_id,)).fetchall()]
+    return [intent for intent in found if intent is not None]
+
+
 def lock(work: Work, intent_id: IntentId) -> Intent:
     """Lock the order, the intent and the attempt, in this order, and read them. Broken: there is no such intent."""
     key = (work.vendor_id, intent_id)

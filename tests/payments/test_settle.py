@@ -300,7 +300,7 @@ def test_both_intents_of_an_order_can_turn_out_paid_and_no_shilling_is_lost(shop
     assert shop.states(first.id) == ("paid", "succeeded", "PAID")
     assert shop.states(second.id) == ("paid", "succeeded", "PAID")
     assert len(shop.rows("SELECT id FROM payments")) == 2
-    assert shop.events() == ["payment_failed", "payment_confirmed", "payment_paid_late"]
+    assert shop.events() == ["payment_failed", "payment_confirmed", "payment_paid_late", "payment_duplicate_paid"]
     assert shop.events("order_paid") == ["order_paid"]
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from payments.stk import BANNED_WORDS
+from payments.callback_urls import BANNED_WORDS
 from payments.webhook import MOST_BYTES, build_routes
 from router.databases import Databases
 from router.payment_intents import attempts, store
