@@ -83,6 +83,12 @@ def next_step(dispatched_at: datetime | None, now: datetime) -> datetime | None:
     return next((dispatched_at + step for step in LADDER if dispatched_at + step > now), None)
 
 
+def look_again_at(intent: Intent, otherwise: datetime) -> datetime:
+    """Give the moment of the next look: an answer to our push never puts off the query that confirms a claimed success."""
+    due = intent.attempt.next_query_at
+    return due if intent.attempt.claim is not None and due is not None else otherwise
+
+
 def _ask_again_at(intent: Intent, now: datetime) -> datetime | None:
     attempt = intent.attempt
     if attempt.claim is not None:
@@ -214,7 +220,7 @@ def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:
             intent,
             AttemptEvent.LOSE,
             error="the push was cut off",
-            look_again_at=attempt.dispatched_at + UNANSWERED_AT_MOST,
+            look_again_at=look_again_at(intent, attempt.dispatched_at + UNANSWERED_AT_MOST),
             now=now,
         )
         return True

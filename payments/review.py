@@ -14,7 +14,6 @@ from router.payment_intents.store import Intent, Result
 from router.payment_intents.trail import note
 from router.work import Work
 
-
 _RECEIPT: Final = re.compile(r"[A-Z0-9]{8,12}")
 
 

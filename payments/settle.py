@@ -27,7 +27,9 @@ from router.work import Work, unit_of_work
 log = structlog.get_logger(__name__)
 
 TRY_AGAIN_AFTER: Final = timedelta(minutes=10)
-ANSWER_COMES: Final = timedelta(seconds=2)  # a success that overtook the answer to its push is looked at again after this
+# A success that overtook the answer to its push waits for it a little: two sources of the ids prove more than one.
+ANSWER_COMES: Final = timedelta(seconds=5)
+LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 class Verdict(StrEnum):
@@ -76,7 +78,7 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
                 return False
             intent, verdict = _settle(work, taken, now=now)
             if verdict is Verdict.EARLY:
-                callbacks.set_aside(work, taken.id, try_again_at=now + ANSWER_COMES)
+                callbacks.set_aside(work, taken.id, try_again_at=now + LOOK_AGAIN_AFTER)
             else:
                 callbacks.judge_callback(work, taken, verdict=verdict, now=now)
     except Broken:
@@ -88,7 +90,7 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
     return True
 
 
-def judge(result: StkResult | None, intent: Intent, *, speaks_of_another: bool) -> Verdict:
+def judge(result: StkResult | None, intent: Intent, *, now: datetime, speaks_of_another: bool) -> Verdict:
     """Judge a callback against what is known of the intent. Pure; CLAIMED here still needs a receipt nobody else has."""
     if result is None:
         return Verdict.UNREADABLE
@@ -100,12 +102,12 @@ def judge(result: StkResult | None, intent: Intent, *, speaks_of_another: bool) 
         case Outcome.REVIEW:
             return _judge_other(intent, Verdict.UNKNOWN_RESULT)
         case Outcome.PAID:
-            return _judge_success(result, intent)
+            return _judge_success(result, intent, now=now)
         case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED:
             return _judge_other(intent, Verdict.FAILED)
 
 
-def _judge_success(result: StkResult, intent: Intent) -> Verdict:
+def _judge_success(result: StkResult, intent: Intent, *, now: datetime) -> Verdict:
     if result.receipt is None:
         return Verdict.RECEIPT_MALFORMED
     if result.amount != intent.amount:
@@ -116,7 +118,8 @@ def _judge_success(result: StkResult, intent: Intent) -> Verdict:
         return Verdict.DUPLICATE if intent.receipt == result.receipt else Verdict.SECOND_RECEIPT
     if intent.attempt.claim is not None:
         return Verdict.DUPLICATE if intent.attempt.claim.receipt == result.receipt else Verdict.SECOND_RECEIPT
-    if intent.attempt.status is AttemptStatus.DISPATCHED:
+    sent_at = intent.attempt.dispatched_at
+    if intent.attempt.status is AttemptStatus.DISPATCHED and sent_at is not None and now - sent_at < ANSWER_COMES:
         return Verdict.EARLY
     return Verdict.CLAIMED
 
@@ -149,7 +152,7 @@ def _same_prompt(result: StkResult, intent: Intent) -> bool:
 def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, Verdict]:
     intent = store.lock(work, callback.intent_id)
     result = parse_callback(callback.body)
-    verdict = judge(result, intent, speaks_of_another=result is not None and _speaks_of_another(work, intent, result))
+    verdict = judge(result, intent, now=now, speaks_of_another=result is not None and _speaks_of_another(work, intent, result))
     if result is not None:
         verdict = _apply(work, intent, result, verdict, now=now)
     if verdict is Verdict.EARLY:

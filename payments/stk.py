@@ -19,7 +19,7 @@ from payments import conclusions
 from payments.callback_urls import has_banned_word
 from payments.credentials import Credentials, open_credentials
 from payments.daraja import Accepted, Ambiguous, Daraja, Rejected, StkRequest, TransactionType, open_terms
-from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST
+from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST, look_again_at
 from payments.result_codes import Outcome
 from router import metering
 from router.databases import Databases
@@ -194,7 +194,9 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
                 merchant_request_id=outcome.merchant_request_id,
             )
             if undecided:
-                store.move_attempt(work, intent, AttemptEvent.ACCEPT, look_again_at=now + LADDER[0], now=now)
+                store.move_attempt(
+                    work, intent, AttemptEvent.ACCEPT, look_again_at=look_again_at(intent, now + LADDER[0]), now=now
+                )
         case Rejected() if intent.attempt.status is AttemptStatus.DISPATCHED and intent.status is IntentStatus.PROCESSING:
             conclusions.not_paid(
                 work,
@@ -207,7 +209,12 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
             )
         case Ambiguous() if intent.attempt.status is AttemptStatus.DISPATCHED:
             store.move_attempt(
-                work, intent, AttemptEvent.LOSE, error=outcome.reason, look_again_at=now + UNANSWERED_AT_MOST, now=now
+                work,
+                intent,
+                AttemptEvent.LOSE,
+                error=outcome.reason,
+                look_again_at=look_again_at(intent, now + UNANSWERED_AT_MOST),
+                now=now,
             )
         case Rejected() | Ambiguous():
             note(work, intent_id, "answer_after_the_end", {"answer": str(outcome)}, now=now)

@@ -331,6 +331,31 @@ def test_case_26_a_success_that_overtakes_the_answer_waits_for_it_and_is_paid(sh
     assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
 
 
+def test_a_success_whose_push_stays_unanswered_is_asked_about_after_five_seconds(shop: Shop) -> None:
+    intent = pushed(shop, checkout=None)
+    shop.call_back(intent.id, success(intent, checkout="ws_CO_7", merchant="m7"))
+    shop.clock.advance(seconds=4)
+    assert shop.settle()
+    assert shop.confirm() == 0
+    shop.clock.advance(seconds=1)
+    assert settle_all(shop) == ["claimed"]
+    assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
+    assert shop.intent(intent.id).attempt.checkout_request_id == "ws_CO_7"
+
+
+def test_the_push_that_is_given_up_does_not_put_off_the_query_of_a_claimed_success(shop: Shop) -> None:
+    intent = pushed(shop, checkout=None)
+    shop.call_back(intent.id, success(intent))
+    shop.clock.advance(seconds=119)
+    assert shop.settle()
+    assert shop.confirm(None) == 1
+    shop.clock.advance(seconds=5)
+    assert shop.sweep() == 1
+    assert shop.states(intent.id)[:2] == ("processing", "ambiguous")
+    assert shop.confirm() == 1
+    assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
+
+
 def test_case_12_a_worker_killed_after_the_post_is_paid_by_the_callback_and_its_query(shop: Shop) -> None:
     intent = pushed(shop, checkout=None)
     shop.call_back(intent.id, success(intent))

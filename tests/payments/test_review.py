@@ -13,9 +13,9 @@ from tests.payments.test_settle import ordered_again, pushed, settle_all
 WHO = {"actor": "Wanjiru", "reason": "read in the portal"}
 
 
-def reviewed(shop: Shop, **ids: str) -> Intent:
+def reviewed(shop: Shop) -> Intent:
     """Make a payment under review: the callback told of another amount."""
-    intent = pushed(shop, **ids)
+    intent = pushed(shop)
     shop.call_back(intent.id, success(intent, amount=1))
     assert settle_all(shop)[-1] == "amount_mismatch"
     return intent
