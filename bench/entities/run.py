@@ -180,7 +180,7 @@ def report(results: Sequence[Result]) -> str:
         lines += [
             "",
             f"Of {done.total()} baskets, {done['exact']} change the order exactly as meant (the phrase is not right already when",
-            f"one word too many is told as not found), {done['nothing']} change less of it or nothing, and {done['wrong']} put in",
+            f"a word too many is told as not found), {done['nothing']} change less of it or nothing, and {done['wrong']} put in",
             "or take out something that was not meant.",
         ]
         wrong = [result for result in chosen if not result.right]
