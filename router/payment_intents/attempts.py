@@ -111,7 +111,8 @@ def fill_ids(work: Work, intent: Intent, *, checkout_request_id: str, merchant_r
 _NEXT_QUERY: Final = """
     SELECT intent_id FROM stk_attempts
      WHERE vendor_id = %s AND next_query_at <= %s AND checkout_request_id IS NOT NULL
-       AND (status IN ('accepted', 'unresolved', 'failed') OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)
+       AND (status IN ('accepted', 'unresolved', 'failed')
+            OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)
      ORDER BY next_query_at, intent_id LIMIT 1
     """
 _STAMP_QUERY: Final = """
