@@ -20,6 +20,9 @@ from router.work import Work
 
 PAY_AT_MOST: Final = timedelta(minutes=5)  # an older PAY is not acted on: the customer has put the phone away
 NO_ANSWER: Final = "no_answer"  # the one review that a plain answer of M-Pesa ends
+NOT_CONFIRMED: Final = "not_confirmed"  # a callback told of money, and no query has confirmed it
+CONTRADICTED: Final = "contradicted"  # a callback told of money, and a query of none
+CHECK_AFTER: Final = timedelta(seconds=60)  # a prompt that ended without money is asked about once more
 _ORDER_CLOSED: Final = "order_closed"
 
 
@@ -28,12 +31,14 @@ def paid(
 ) -> bool:
     """Write the money down, and pay the order with it. False, and nothing moved: the receipt stands for another payment.
 
-    Money for an order that is no longer CONFIRMED is money all the same: it is kept, and told as paid late.
+    Money for an order that is no longer CONFIRMED is money all the same: it is kept, and told as paid late. Money for an order
+    that another payment has paid is told as paid twice as well: the vendor gives it back.
     """
     if not money.take_money(work, intent, receipt=receipt, payer=payer, confirmed_by=confirmed_by, now=now):
         return False
     store.move_attempt(work, intent, AttemptEvent.CONFIRM, result=result, now=now)
     store.move_intent(work, intent, IntentEvent.CONFIRM, reason=intent.reason, now=now)
+    earlier = [status for other, status in store.list_intents(work, intent.order_id) if other != intent.id]
     closes_order = orders.pay(work, order_id=intent.order_id, receipt=receipt, now=now)
     if closes_order:
         _withdraw_others(work, intent, now=now)
@@ -44,6 +49,9 @@ def paid(
         data=_told(intent) | {"receipt": receipt},
         now=now,
     )
+    if IntentStatus.PAID in earlier:
+        data = _told(intent) | {"receipt": receipt}
+        events.append(work, type=EventType.PAYMENT_DUPLICATE_PAID, subject=str(intent.id), data=data, now=now)
     metering.record(work, meter="payment", key=str(intent.id), now=now)
     _tell_conversation(work, intent, Outcome.PAID, receipt=receipt, now=now)
     return True
@@ -55,13 +63,18 @@ def not_paid(
     *,
     outcome: Outcome,
     intent_event: IntentEvent,
-    attempt_event: AttemptEvent,
+    attempt_event: AttemptEvent | None,
     now: datetime,
     result: Result | None = None,
     error: str | None = None,
 ) -> None:
-    """End an intent without money. A late success may still turn it into a paid one."""
-    store.move_attempt(work, intent, attempt_event, result=result, error=error, now=now)
+    """End an intent without money. A late success may still turn it into a paid one.
+
+    `attempt_event` is None where the prompt itself has ended before.
+    """
+    check_at = now + CHECK_AFTER if attempt_event is AttemptEvent.REFUSE else None
+    if attempt_event is not None:
+        store.move_attempt(work, intent, attempt_event, result=result, error=error, look_again_at=check_at, now=now)
     reason = "expired" if intent_event is IntentEvent.EXPIRE else str(outcome)
     store.move_intent(work, intent, intent_event, reason=reason, now=now)
     data = _told(intent) | {"outcome": str(outcome), "error": error}

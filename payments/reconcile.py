@@ -10,6 +10,7 @@ from payments import conclusions
 from payments.credentials import open_credentials
 from payments.daraja import Answered, Daraja, NoAnswer, StkQuestion
 from payments.result_codes import Outcome, meaning_of
+from payments.settle import Verdict
 from router.databases import Databases
 from router.errors import Refused, Unavailable
 from router.ids import IntentId, VendorId
@@ -32,6 +33,15 @@ LADDER: Final = (
     timedelta(hours=6),
     timedelta(hours=24),
 )
+# When to ask about a success that a callback told of, counted from the callback; after the last one a person looks.
+CLAIM_LADDER: Final = (
+    timedelta(),
+    timedelta(seconds=5),
+    timedelta(seconds=20),
+    timedelta(seconds=60),
+    timedelta(minutes=3),
+    timedelta(minutes=10),
+)
 DISPATCHED_AT_MOST: Final = timedelta(minutes=2)  # longer than a push can take: its worker is dead
 UNANSWERED_AT_MOST: Final = timedelta(minutes=15)
 
@@ -47,7 +57,7 @@ def query_next(
         intent = store.lock(work, found)
         if not _is_due(intent, now):
             return True
-        attempts.stamp_query(work, intent, look_again_at=next_step(intent.attempt.dispatched_at, now), now=now)
+        attempts.stamp_query(work, intent, look_again_at=_ask_again_at(intent, now), now=now)
     answer = _ask(daraja, intent, now=now, open_secret=open_secret)
     with unit_of_work(databases, vendor_id) as work:
         _conclude(work, found, answer, now=now)
@@ -73,10 +83,27 @@ def next_step(dispatched_at: datetime | None, now: datetime) -> datetime | None:
     return next((dispatched_at + step for step in LADDER if dispatched_at + step > now), None)
 
 
+def look_again_at(intent: Intent, otherwise: datetime) -> datetime:
+    """Give the moment of the next look: an answer to our push never puts off the query that confirms a claimed success."""
+    due = intent.attempt.next_query_at
+    return due if intent.attempt.claim is not None and due is not None else otherwise
+
+
+def _ask_again_at(intent: Intent, now: datetime) -> datetime | None:
+    attempt = intent.attempt
+    if attempt.claim is not None:
+        claimed_at = attempt.claim.at
+        confirming = next((claimed_at + step for step in CLAIM_LADDER if claimed_at + step > now), None)
+        return confirming or next_step(attempt.dispatched_at, now)
+    # What ended without money is asked about once more, and then left alone.
+    return None if attempt.status is AttemptStatus.FAILED else next_step(attempt.dispatched_at, now)
+
+
 def _is_due(intent: Intent, now: datetime) -> bool:
     attempt = intent.attempt
-    waiting = attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.UNRESOLVED)
-    return waiting and attempt.next_query_at is not None and attempt.next_query_at <= now
+    asked = attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.UNRESOLVED, AttemptStatus.FAILED)
+    claims = attempt.claim is not None and attempt.status is not AttemptStatus.SUCCEEDED
+    return (asked or claims) and attempt.next_query_at is not None and attempt.next_query_at <= now
 
 
 def _ask(daraja: Daraja, intent: Intent, *, now: datetime, open_secret: Callable[[str], str]) -> Answered | NoAnswer:
@@ -97,9 +124,10 @@ def _conclude(work: Work, intent_id: IntentId, answer: Answered | NoAnswer, *, n
     match answer:
         case NoAnswer(reason=reason):
             note(work, intent_id, "query_unanswered", {"reason": reason}, now=now)
+            _give_up_claim(work, intent, now=now)
         case Answered(result_code=code, result_desc=desc):
             note(work, intent_id, "query_answered", {"result_code": code, "result_desc": desc}, now=now)
-            if _is_open(intent):
+            if _is_open(intent) or _proves_late(intent, code):
                 _end(work, intent, Result(code=code, desc=desc, source="query"), now=now)
         case _:
             assert_never(answer)
@@ -107,16 +135,39 @@ def _conclude(work: Work, intent_id: IntentId, answer: Answered | NoAnswer, *, n
 
 def _is_open(intent: Intent) -> bool:
     """Tell whether a query's answer may end the intent: what a callback has decided, or a person must, is not for a query."""
-    waits = intent.status is IntentStatus.NEEDS_REVIEW and intent.reason == conclusions.NO_ANSWER
-    return intent.status is IntentStatus.PROCESSING or waits
+    match intent.status:
+        case IntentStatus.PROCESSING:
+            return True
+        case IntentStatus.NEEDS_REVIEW:
+            return intent.reason in (conclusions.NO_ANSWER, conclusions.NOT_CONFIRMED)
+        case IntentStatus.FAILED:
+            return intent.attempt.claim is not None
+        case IntentStatus.CONSENTED | IntentStatus.PAID | IntentStatus.EXPIRED | IntentStatus.CANCELLED:
+            return False
+
+
+def _proves_late(intent: Intent, code: str) -> bool:
+    """Tell whether M-Pesa itself says that money moved where we had given up, or where a callback that agrees told of it."""
+    if meaning_of(code).outcome is not Outcome.PAID:
+        return False
+    claimed = intent.attempt.claim is not None and intent.reason != Verdict.SECOND_RECEIPT
+    return intent.status is IntentStatus.FAILED or (intent.status is IntentStatus.NEEDS_REVIEW and claimed)
+
+
+def _give_up_claim(work: Work, intent: Intent, *, now: datetime) -> None:
+    claim = intent.attempt.claim
+    if claim is not None and now - claim.at >= CLAIM_LADDER[-1] and _is_open(intent):
+        conclusions.doubt(work, intent, reason=conclusions.NOT_CONFIRMED, now=now)
 
 
 def _end(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
-    outcome = meaning_of(result.code).outcome
+    outcome, claim = meaning_of(result.code).outcome, intent.attempt.claim
     match outcome:
         case Outcome.PAID:
-            # It is our own CheckoutRequestID, so it is our prompt and our amount. A query tells no receipt; a callback may.
-            conclusions.paid(work, intent, receipt=None, payer=None, confirmed_by="query", result=result, now=now)
+            _take_money(work, intent, result, now=now)
+        case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED if claim is not None:
+            conclusions.doubt(work, intent, reason=conclusions.CONTRADICTED, now=now)
+            attempts.ask_no_more(work, intent)
         case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED:
             conclusions.not_paid(
                 work,
@@ -135,6 +186,26 @@ def _end(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
             assert_never(outcome)
 
 
+def _take_money(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
+    """Believe M-Pesa's own word about our own CheckoutRequestID: our prompt, our amount.
+
+    A query tells no receipt: it comes from the callback that claimed the money, or from one that follows.
+    """
+    claim = intent.attempt.claim
+    done = conclusions.paid(
+        work,
+        intent,
+        receipt=claim.receipt if claim else None,
+        payer=claim.payer if claim else None,
+        confirmed_by="callback+query" if claim else "query",
+        result=result,
+        now=now,
+    )
+    if not done:
+        conclusions.doubt(work, intent, reason=Verdict.RECEIPT_TAKEN, now=now)
+        attempts.ask_no_more(work, intent)
+
+
 def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:
     attempt = intent.attempt
     if attempt.status is AttemptStatus.PREPARED and now - intent.pay_received_at > conclusions.PAY_AT_MOST:
@@ -149,7 +220,7 @@ def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:
             intent,
             AttemptEvent.LOSE,
             error="the push was cut off",
-            look_again_at=attempt.dispatched_at + UNANSWERED_AT_MOST,
+            look_again_at=look_again_at(intent, attempt.dispatched_at + UNANSWERED_AT_MOST),
             now=now,
         )
         return True
@@ -164,5 +235,4 @@ def _goes_on(intent: Intent, now: datetime) -> datetime | None:
     """Queries go on after we gave up, where there is an id to ask about."""
     if intent.attempt.checkout_request_id is None:
         return None
-    due = intent.attempt.next_query_at
-    return due if due is not None and due <= now else next_step(intent.attempt.dispatched_at, now)
+    return intent.attempt.next_query_at or next_step(intent.attempt.dispatched_at, now)

@@ -155,7 +155,7 @@ def _check_order(work: Work, order_id: OrderId, order: Payable, pay: Pay, *, amo
     statuses = {status for _, status in store.list_intents(work, order_id)}
     if statuses & LIVE:
         return Busy(reason=BusyReason.LIVE_PAYMENT)
-    if statuses & {IntentStatus.NEEDS_REVIEW, IntentStatus.PAID}:
+    if statuses & {IntentStatus.NEEDS_REVIEW, IntentStatus.PAID} or attempts.has_unconfirmed_success(work, order_id):
         return Busy(reason=BusyReason.UNDER_REVIEW)
     return None
 

@@ -1,7 +1,7 @@
 """Settle the callbacks that came in: judge each one once, and move what it proves in the same transaction.
 
-A success is believed when everything agrees; anything odd is kept with its verdict and goes to a person. Nothing odd is
-ever paid, and nothing paid is ever undone.
+A success that agrees in everything is a claim: M-Pesa's own answer to a query makes it money (`payments/reconcile.py`).
+Anything odd is kept with its verdict and goes to a person. Nothing odd is ever paid, and nothing paid is ever undone.
 """
 
 from datetime import datetime, timedelta
@@ -27,12 +27,16 @@ from router.work import Work, unit_of_work
 log = structlog.get_logger(__name__)
 
 TRY_AGAIN_AFTER: Final = timedelta(minutes=10)
+# A success that overtook the answer to its push waits for it a little: two sources of the ids prove more than one.
+ANSWER_COMES: Final = timedelta(seconds=5)
+LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 class Verdict(StrEnum):
     """What a callback turned out to be."""
 
-    PAID = "paid"
+    CLAIMED = "claimed"  # a success that agrees in everything: a query must confirm it
+    EARLY = "early"  # a success before the answer to our push: looked at again when its ids are known
     FAILED = "failed"
     RECEIPT_ADDED = "receipt_added"  # a query had confirmed the money before
     DUPLICATE = "duplicate"
@@ -42,7 +46,8 @@ class Verdict(StrEnum):
     AMOUNT_MISMATCH = "amount_mismatch"
     RECEIPT_MALFORMED = "receipt_malformed"
     RECEIPT_TAKEN = "receipt_taken"  # it stands for another payment
-    SECOND_RECEIPT = "second_receipt"  # paid already, under another receipt
+    SECOND_RECEIPT = "second_receipt"  # paid or claimed already, under another receipt
+    CONTRADICTION = "contradiction"  # one callback tells of money, another one of none
     UNKNOWN_RESULT = "unknown_result"
     IGNORED_AFTER_PAID = "ignored_after_paid"
     UNDER_REVIEW = "under_review"
@@ -54,6 +59,7 @@ DOUBTS: Final = frozenset(
         Verdict.RECEIPT_MALFORMED,
         Verdict.RECEIPT_TAKEN,
         Verdict.SECOND_RECEIPT,
+        Verdict.CONTRADICTION,
         Verdict.UNKNOWN_RESULT,
     }
 )
@@ -71,7 +77,10 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
             if taken is None:
                 return False
             intent, verdict = _settle(work, taken, now=now)
-            callbacks.judge_callback(work, taken, verdict=verdict, now=now)
+            if verdict is Verdict.EARLY:
+                callbacks.set_aside(work, taken.id, try_again_at=now + LOOK_AGAIN_AFTER)
+            else:
+                callbacks.judge_callback(work, taken, verdict=verdict, now=now)
     except Broken:
         if taken is not None:
             with unit_of_work(databases, vendor_id) as work:
@@ -81,8 +90,8 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
     return True
 
 
-def judge(result: StkResult | None, intent: Intent, *, speaks_of_another: bool) -> Verdict:
-    """Judge a callback against what is known of the intent. Pure; PAID here still needs a receipt nobody else has."""
+def judge(result: StkResult | None, intent: Intent, *, now: datetime, speaks_of_another: bool) -> Verdict:
+    """Judge a callback against what is known of the intent. Pure; CLAIMED here still needs a receipt nobody else has."""
     if result is None:
         return Verdict.UNREADABLE
     if speaks_of_another or not _same_prompt(result, intent):
@@ -93,12 +102,12 @@ def judge(result: StkResult | None, intent: Intent, *, speaks_of_another: bool) 
         case Outcome.REVIEW:
             return _judge_other(intent, Verdict.UNKNOWN_RESULT)
         case Outcome.PAID:
-            return _judge_success(result, intent)
+            return _judge_success(result, intent, now=now)
         case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED:
             return _judge_other(intent, Verdict.FAILED)
 
 
-def _judge_success(result: StkResult, intent: Intent) -> Verdict:
+def _judge_success(result: StkResult, intent: Intent, *, now: datetime) -> Verdict:
     if result.receipt is None:
         return Verdict.RECEIPT_MALFORMED
     if result.amount != intent.amount:
@@ -107,12 +116,18 @@ def _judge_success(result: StkResult, intent: Intent) -> Verdict:
         return Verdict.RECEIPT_ADDED
     if intent.status is IntentStatus.PAID:
         return Verdict.DUPLICATE if intent.receipt == result.receipt else Verdict.SECOND_RECEIPT
-    # The confirming status query belongs here (issue 6): until then a success that agrees in everything is believed.
-    return Verdict.PAID
+    if intent.attempt.claim is not None:
+        return Verdict.DUPLICATE if intent.attempt.claim.receipt == result.receipt else Verdict.SECOND_RECEIPT
+    sent_at = intent.attempt.dispatched_at
+    if intent.attempt.status is AttemptStatus.DISPATCHED and sent_at is not None and now - sent_at < ANSWER_COMES:
+        return Verdict.EARLY
+    return Verdict.CLAIMED
 
 
 def _judge_other(intent: Intent, verdict: Verdict) -> Verdict:
     """Judge what is no success: it counts only while nothing better is known."""
+    if intent.attempt.claim is not None and intent.status is not IntentStatus.PAID:
+        return Verdict.CONTRADICTION
     match intent.status:
         case IntentStatus.PROCESSING:
             return verdict
@@ -126,6 +141,8 @@ def _judge_other(intent: Intent, verdict: Verdict) -> Verdict:
 
 def _same_prompt(result: StkResult, intent: Intent) -> bool:
     known = intent.attempt
+    if not result.checkout_request_id:
+        return False
     return known.checkout_request_id in (None, result.checkout_request_id) and known.merchant_request_id in (
         None,
         result.merchant_request_id,
@@ -135,9 +152,11 @@ def _same_prompt(result: StkResult, intent: Intent) -> bool:
 def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, Verdict]:
     intent = store.lock(work, callback.intent_id)
     result = parse_callback(callback.body)
-    verdict = judge(result, intent, speaks_of_another=result is not None and _speaks_of_another(work, intent, result))
+    verdict = judge(result, intent, now=now, speaks_of_another=result is not None and _speaks_of_another(work, intent, result))
     if result is not None:
         verdict = _apply(work, intent, result, verdict, now=now)
+    if verdict is Verdict.EARLY:
+        return intent, verdict
     told: dict[str, JSON] = {"callback": callback.id, "verdict": str(verdict), "result_code": result.code if result else None}
     note(work, intent.id, "callback_judged", told, now=now)
     if verdict in DOUBTS:
@@ -146,36 +165,36 @@ def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, V
 
 
 def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, now: datetime) -> Verdict:
-    told = Result(code=result.code, desc=result.desc, source="callback")
-    if verdict is Verdict.PAID and result.receipt is not None:
-        # Its own answer was lost, so the ids can only come from here; a push still under way will bring its own.
-        if intent.attempt.status is AttemptStatus.AMBIGUOUS:
-            attempts.fill_ids(
-                work,
-                intent,
-                checkout_request_id=result.checkout_request_id,
-                merchant_request_id=result.merchant_request_id,
-            )
+    if verdict is Verdict.CLAIMED and result.receipt is not None:
+        if money.has_receipt(work, result.receipt):
+            return Verdict.RECEIPT_TAKEN
+        _fill_ids(work, intent, result)
         if names_another_phone(result.payer, intent.msisdn):
             note(work, intent.id, "payer_is_another_phone", {}, now=now)
-        done = conclusions.paid(
-            work, intent, receipt=result.receipt, payer=result.payer, confirmed_by="callback", result=told, now=now
-        )
-        return Verdict.PAID if done else Verdict.RECEIPT_TAKEN
+        attempts.claim(work, intent, receipt=result.receipt, payer=result.payer, now=now)
+        return verdict
     if verdict is Verdict.RECEIPT_ADDED and result.receipt is not None:
         added = money.add_receipt(work, intent, receipt=result.receipt, payer=result.payer, now=now)
         return Verdict.RECEIPT_ADDED if added else Verdict.RECEIPT_TAKEN
     if verdict is Verdict.FAILED:
+        _fill_ids(work, intent, result)
         conclusions.not_paid(
             work,
             intent,
             outcome=meaning_of(result.code).outcome,
             intent_event=IntentEvent.REFUSE,
             attempt_event=AttemptEvent.REFUSE,
-            result=told,
+            result=Result(code=result.code, desc=result.desc, source="callback"),
             now=now,
         )
     return verdict
+
+
+def _fill_ids(work: Work, intent: Intent, result: StkResult) -> None:
+    """Write Daraja's ids where they are not known: when the push's own answer was lost, they can only come from here."""
+    attempts.fill_ids(
+        work, intent, checkout_request_id=result.checkout_request_id, merchant_request_id=result.merchant_request_id
+    )
 
 
 def _speaks_of_another(work: Work, intent: Intent, result: StkResult) -> bool:

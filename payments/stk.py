@@ -16,9 +16,10 @@ import structlog
 from pydantic import SecretStr
 
 from payments import conclusions
+from payments.callback_urls import has_banned_word
 from payments.credentials import Credentials, open_credentials
 from payments.daraja import Accepted, Ambiguous, Daraja, Rejected, StkRequest, TransactionType, open_terms
-from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST
+from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST, look_again_at
 from payments.result_codes import Outcome
 from router import metering
 from router.databases import Databases
@@ -34,12 +35,11 @@ from router.work import Work, unit_of_work
 log = structlog.get_logger(__name__)
 
 ONE_PROMPT: Final = timedelta(seconds=90)  # a phone shows one prompt at a time; a second one ends with code 1001
+SAME_AMOUNT: Final = timedelta(minutes=2)  # M-Pesa refuses the same amount from the same phone within this, with code 17
 LEASE: Final = timedelta(seconds=30)
 LOOK_AGAIN_AFTER: Final = timedelta(seconds=5)
 NO_TOKEN_WAIT: Final = timedelta(seconds=10)
 DESCRIPTION: Final = "Order payment"  # 13 characters, the most Daraja takes
-# Safaricom refuses callback URLs with these words, in any case.
-BANNED_WORDS: Final = ("m-pesa", "mpesa", "safaricom", "exec", "exe", "cmd", "sql", "query")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +102,6 @@ def draw_callback_token() -> str:
             return token
 
 
-def has_banned_word(text: str) -> bool:
-    """Tell whether Safaricom would refuse a callback URL with this text in it."""
-    return any(word in text.lower() for word in BANNED_WORDS)
-
-
 def _is_due(intent: Intent, now: datetime) -> bool:
     return intent.attempt.status is AttemptStatus.PREPARED and intent.attempt.due_at <= now
 
@@ -120,7 +115,8 @@ def _may_go(work: Work, intent: Intent, *, now: datetime) -> bool:
     if now - intent.pay_received_at > conclusions.PAY_AT_MOST:
         conclusions.expire(work, intent, now=now)
         return False
-    if attempts.has_open_prompt(work, intent, since=now - ONE_PROMPT):
+    open_prompt = attempts.has_open_prompt(work, intent, since=now - ONE_PROMPT, same_amount_since=now - SAME_AMOUNT)
+    if open_prompt or attempts.has_unconfirmed_success(work, intent.order_id):
         attempts.put_off(work, intent.id, due_at=now + LOOK_AGAIN_AFTER)
         return False
     return True
@@ -198,7 +194,9 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
                 merchant_request_id=outcome.merchant_request_id,
             )
             if undecided:
-                store.move_attempt(work, intent, AttemptEvent.ACCEPT, look_again_at=now + LADDER[0], now=now)
+                store.move_attempt(
+                    work, intent, AttemptEvent.ACCEPT, look_again_at=look_again_at(intent, now + LADDER[0]), now=now
+                )
         case Rejected() if intent.attempt.status is AttemptStatus.DISPATCHED and intent.status is IntentStatus.PROCESSING:
             conclusions.not_paid(
                 work,
@@ -211,7 +209,12 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
             )
         case Ambiguous() if intent.attempt.status is AttemptStatus.DISPATCHED:
             store.move_attempt(
-                work, intent, AttemptEvent.LOSE, error=outcome.reason, look_again_at=now + UNANSWERED_AT_MOST, now=now
+                work,
+                intent,
+                AttemptEvent.LOSE,
+                error=outcome.reason,
+                look_again_at=look_again_at(intent, now + UNANSWERED_AT_MOST),
+                now=now,
             )
         case Rejected() | Ambiguous():
             note(work, intent_id, "answer_after_the_end", {"answer": str(outcome)}, now=now)

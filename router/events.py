@@ -21,6 +21,7 @@ class EventType(StrEnum):
     PAYMENT_CONFIRMED = "payment_confirmed"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_PAID_LATE = "payment_paid_late"
+    PAYMENT_DUPLICATE_PAID = "payment_duplicate_paid"
     PAYMENT_NEEDS_REVIEW = "payment_needs_review"
     HANDOFF_REQUESTED = "handoff_requested"
 

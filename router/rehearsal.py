@@ -29,7 +29,8 @@ DUE: Final = """
     SELECT
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND next_query_at <= %(now)s
-              AND checkout_request_id IS NOT NULL AND status IN ('accepted', 'unresolved')) AS query,
+              AND checkout_request_id IS NOT NULL AND (status IN ('accepted', 'unresolved', 'failed')
+                OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)) AS query,
       EXISTS (SELECT FROM callbacks WHERE vendor_id = %(vendor_id)s AND handled_at IS NULL
               AND (try_again_at IS NULL OR try_again_at <= %(now)s)) AS settle,
       EXISTS (SELECT FROM inbox WHERE vendor_id = %(vendor_id)s AND kind = 'event' AND handled_at IS NULL AND failed_at IS NULL)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
+from payments.callback_urls import BANNED_WORDS
 from router.errors import Refused
 from router.secret_refs import open_secret
 from soko.errors import NotReady
@@ -112,7 +113,13 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
 
 
 def find_problems(settings: Settings) -> Iterator[str]:
-    """Say what production lacks; development lacks nothing."""
+    """Say what is missing or wrong. Development lacks nothing; an address that M-Pesa never calls helps nobody."""
+    banned = [word for word in BANNED_WORDS if word in settings.public_url.lower()]
+    if banned:
+        yield (
+            f"{to_variable('public_url')} is {settings.public_url}, and M-Pesa calls no address with “{banned[0]}” in it."
+            f" Use another host name; banned are {', '.join(BANNED_WORDS)}."
+        )
     if settings.is_development:
         return
     for name in SECRETS:

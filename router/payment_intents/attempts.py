@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from router.ids import IntentId
+from router.ids import IntentId, OrderId
 from router.json_values import JSON
 from router.payment_intents.status import AttemptStatus, IntentEvent
 from router.payment_intents.store import Intent, move_intent
-from router.payment_intents.trail import note_move
+from router.payment_intents.trail import note, note_move
 from router.work import Work
 
 _NEXT_PREPARED: Final = """
@@ -34,8 +34,9 @@ _FILL_IDS: Final = """
 _HOLD_PHONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stk:' || %s, 0))"
 _OPEN_PROMPT: Final = """
     SELECT count(*) AS prompts FROM stk_attempts
-     WHERE msisdn = %(msisdn)s AND dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
-       AND intent_id <> %(intent_id)s
+     WHERE msisdn = %(msisdn)s AND intent_id <> %(intent_id)s
+       AND (dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
+            OR dispatched_at > %(same_amount_since)s AND amount = %(amount)s AND status NOT IN ('failed', 'rejected'))
     """
 
 
@@ -50,10 +51,23 @@ def put_off(work: Work, intent_id: IntentId, *, due_at: datetime) -> None:
     work.conn.execute(_PUT_OFF, {"vendor_id": work.vendor_id, "intent_id": intent_id, "due_at": due_at})
 
 
-def has_open_prompt(work: Work, intent: Intent, *, since: datetime) -> bool:
-    """Tell whether another prompt of this phone was sent after `since` and has no result. Holds the phone until commit."""
+def has_open_prompt(work: Work, intent: Intent, *, since: datetime, same_amount_since: datetime) -> bool:
+    """Tell whether this phone has another prompt in the way, whichever vendor asked. Holds the phone until commit.
+
+    In the way is one sent after `since` without a result, and one over the same amount sent after `same_amount_since` that did
+    not end without money.
+    """
     work.conn.execute(_HOLD_PHONE, (intent.msisdn,))
-    row = work.conn.execute(_OPEN_PROMPT, {"msisdn": intent.msisdn, "since": since, "intent_id": intent.id}).fetchone()
+    row = work.conn.execute(
+        _OPEN_PROMPT,
+        {
+            "msisdn": intent.msisdn,
+            "intent_id": intent.id,
+            "amount": intent.amount,
+            "since": since,
+            "same_amount_since": same_amount_since,
+        },
+    ).fetchone()
     return row is not None and row["prompts"] > 0
 
 
@@ -96,13 +110,27 @@ def fill_ids(work: Work, intent: Intent, *, checkout_request_id: str, merchant_r
 
 _NEXT_QUERY: Final = """
     SELECT intent_id FROM stk_attempts
-     WHERE vendor_id = %s AND next_query_at <= %s AND checkout_request_id IS NOT NULL AND status IN ('accepted', 'unresolved')
+     WHERE vendor_id = %s AND next_query_at <= %s AND checkout_request_id IS NOT NULL
+       AND (status IN ('accepted', 'unresolved', 'failed')
+            OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)
      ORDER BY next_query_at, intent_id LIMIT 1
     """
 _STAMP_QUERY: Final = """
     UPDATE stk_attempts SET next_query_at = %(look_again_at)s, last_query_at = %(now)s, queries = queries + 1
      WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s
     """
+_CLAIM: Final = """
+    UPDATE stk_attempts
+       SET claimed_at = %(now)s, claimed_receipt = %(receipt)s, claimed_payer = %(payer)s, next_query_at = %(now)s
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND claimed_at IS NULL
+    """
+_UNCONFIRMED: Final = """
+    SELECT EXISTS (SELECT 1 FROM stk_attempts a JOIN payment_intents i ON i.vendor_id = a.vendor_id AND i.id = a.intent_id
+                    WHERE i.vendor_id = %s AND i.order_id = %s AND a.claimed_at IS NOT NULL
+                      AND (i.status IN ('processing', 'needs_review') OR i.status = 'failed' AND a.next_query_at IS NOT NULL)
+                  ) AS found
+    """
+_ASK_NO_MORE: Final = "UPDATE stk_attempts SET next_query_at = NULL WHERE vendor_id = %s AND intent_id = %s"
 _ASK_NOW: Final = """
     UPDATE stk_attempts SET next_query_at = %(now)s
      WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND status IN ('accepted', 'unresolved')
@@ -132,9 +160,27 @@ def stamp_query(work: Work, intent: Intent, *, look_again_at: datetime | None, n
     )
 
 
+def claim(work: Work, intent: Intent, *, receipt: str, payer: str | None, now: datetime) -> None:
+    """Keep the success that a callback told of, and make the query due that must confirm it."""
+    row = {"vendor_id": work.vendor_id, "intent_id": intent.id, "receipt": receipt, "payer": payer, "now": now}
+    work.conn.execute(_CLAIM, row)
+    note(work, intent.id, "success_claimed", {"receipt": receipt}, now=now)
+
+
+def has_unconfirmed_success(work: Work, order_id: OrderId) -> bool:
+    """Tell whether a callback told of money for this order that no query has confirmed yet."""
+    row = work.conn.execute(_UNCONFIRMED, (work.vendor_id, order_id)).fetchone()
+    return row is not None and bool(row["found"])
+
+
 def ask_now(work: Work, intent: Intent, *, not_since: datetime, now: datetime) -> None:
     """Make a status query due at once, unless one was sent after `not_since`: Daraja counts queries."""
     work.conn.execute(_ASK_NOW, {"vendor_id": work.vendor_id, "intent_id": intent.id, "not_since": not_since, "now": now})
+
+
+def ask_no_more(work: Work, intent: Intent) -> None:
+    """Leave a prompt alone: from here on a person decides."""
+    work.conn.execute(_ASK_NO_MORE, (work.vendor_id, intent.id))
 
 
 def list_stuck(work: Work, *, pay_before: datetime, dispatched_before: datetime, unanswered_before: datetime) -> list[IntentId]:

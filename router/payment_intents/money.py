@@ -21,6 +21,11 @@ _ADD_RECEIPT: Final = """
     """
 
 
+def has_receipt(work: Work, receipt: str) -> bool:
+    """Tell whether a receipt stands for a payment already, whichever channel told of it."""
+    return work.conn.execute("SELECT 1 FROM payments WHERE receipt = %s", (receipt,)).fetchone() is not None
+
+
 def take_money(work: Work, intent: Intent, *, receipt: str | None, payer: str | None, confirmed_by: str, now: datetime) -> bool:
     """Write the money down, once for each receipt. False: this receipt already stands for another payment."""
     added = work.conn.execute(

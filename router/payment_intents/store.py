@@ -68,6 +68,15 @@ class NewIntent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A success that a callback told of, and that agrees in everything. It is money once a query says the same."""
+
+    at: datetime
+    receipt: str
+    payer: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """The one prompt of an intent."""
 
@@ -78,6 +87,7 @@ class Attempt:
     checkout_request_id: str | None
     next_query_at: datetime | None
     last_query_at: datetime | None
+    claim: Claim | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +196,7 @@ _GET: Final = """
            i.account_ref, i.pay_message_id, m.received_at AS pay_received_at, i.status, i.reason, p.receipt,
            s.id AS shortcode_id, s.kind, s.business_shortcode, s.party_b, s.environment, s.secret_ref,
            a.status AS attempt_status, a.due_at, a.dispatched_at, a.merchant_request_id, a.checkout_request_id,
-           a.next_query_at, a.last_query_at
+           a.next_query_at, a.last_query_at, a.claimed_at, a.claimed_receipt, a.claimed_payer
       FROM payment_intents i
       JOIN stk_attempts a ON a.vendor_id = i.vendor_id AND a.intent_id = i.id
       JOIN vendor_shortcodes s ON s.vendor_id = i.vendor_id AND s.id = i.shortcode_id
@@ -208,6 +218,17 @@ def get(work: Work, intent_id: IntentId) -> Intent | None:
     """Read an intent."""
     row = work.conn.execute(_GET, (work.vendor_id, intent_id)).fetchone()
     return None if row is None else _to_intent(row)
+
+
+_UNDER_REVIEW: Final = """
+    SELECT id FROM payment_intents WHERE vendor_id = %s AND status = 'needs_review' ORDER BY created_at, pay_message_id
+    """
+
+
+def list_under_review(work: Work) -> list[Intent]:
+    """List what waits for a person, oldest first."""
+    found = [get(work, row["id"]) for row in work.conn.execute(_UNDER_REVIEW, (work.vendor_id,)).fetchall()]
+    return [intent for intent in found if intent is not None]
 
 
 def lock(work: Work, intent_id: IntentId) -> Intent:
@@ -251,6 +272,9 @@ def _to_intent(row: DictRow) -> Intent:
             checkout_request_id=row["checkout_request_id"],
             next_query_at=row["next_query_at"],
             last_query_at=row["last_query_at"],
+            claim=Claim(at=row["claimed_at"], receipt=row["claimed_receipt"], payer=row["claimed_payer"])
+            if row["claimed_at"]
+            else None,
         ),
     )
 

@@ -45,13 +45,17 @@ class Prompt:
 
 @dataclass(kw_only=True)
 class ScriptedMpesa:
-    """Answers pushes and queries in the order a transcript lists them. What is not listed is noted in `unscripted`."""
+    """Answers pushes and queries in the order a transcript lists them. What is not listed is noted in `unscripted`.
+
+    A query about a prompt whose result was told already is answered with that result, unless the transcript lists more queries.
+    """
 
     pushes: Sequence[PushAnswer]
     queries: Sequence[QueryAnswer]
     prompts: list[Prompt] = field(default_factory=list)
     asked: int = 0
     unscripted: list[str] = field(default_factory=list)
+    told: dict[str, Outcome] = field(default_factory=dict)  # by checkout_request_id
     receipt: str | None = None  # told by a scripted query, for the callback that may follow
 
     def authorise(self, credentials: Credentials) -> SecretStr:
@@ -77,7 +81,11 @@ class ScriptedMpesa:
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
         """Say what became of a prompt."""
-        del question, credentials
+        del credentials
+        known = self.told.get(question.checkout_request_id)
+        if self.asked >= len(self.queries) and known is not None:
+            code, text = RESULTS[known]
+            return Answered(result_code=str(code), result_desc=text)
         self.asked += 1
         if self.asked > len(self.queries):
             self.unscripted.append(f"query {self.asked}, and mpesa.query lists {len(self.queries)}")
@@ -86,6 +94,7 @@ class ScriptedMpesa:
         if answer.answer == "pending":
             return NoAnswer(reason="still under processing")
         self.receipt = answer.receipt or self.receipt
+        self.told[question.checkout_request_id] = answer.answer
         code, text = RESULTS[answer.answer]
         return Answered(result_code=str(code), result_desc=text)
 
@@ -102,6 +111,7 @@ class ScriptedMpesa:
 
         Source: Daraja 3.0 portal, M-Pesa Express callback, read 2025-12-28.
         """
+        self.told[prompt.checkout_request_id] = outcome
         code, text = RESULTS[outcome]
         told: dict[str, object] = {
             "MerchantRequestID": prompt.merchant_request_id,

@@ -303,6 +303,7 @@ def test_asking_tells_what_is_known(shop: Shop) -> None:
     assert ask() == NotPaid(reason=Outcome.NO_FUNDS)
     shop.call_back(intent.id, success(intent))
     shop.settle()
+    assert shop.confirm() == 1
     assert ask() == Paid(receipt="NLJ7RT61SV")
 
 

@@ -72,6 +72,7 @@ def test_the_till_gets_the_money_by_its_store_number(till_shop: Shop, till_mpesa
     (push,) = till_mpesa.pushes(count=1, callbacks=1)
     assert (push["short_code"], push["party_b"], push["transaction_type"]) == ("600980", "5001234", "CustomerBuyGoodsOnline")
     assert till_shop.settle()
+    assert till_shop.query(daraja)
     assert till_shop.states(intent.id) == ("paid", "succeeded", "PAID")
     daraja.close()
 

@@ -35,18 +35,20 @@ def verdicts(shop: Shop) -> list[str]:
 
 
 def settle_all(shop: Shop) -> list[str]:
+    """Judge what came, and let M-Pesa confirm every success that is claimed."""
     while shop.settle():
         pass
+    shop.confirm()
     return verdicts(shop)
 
 
 def test_a_success_that_agrees_in_everything_pays(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent))
-    assert settle_all(shop) == ["paid"]
+    assert settle_all(shop) == ["claimed"]
     assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
     (payment,) = shop.rows("SELECT * FROM payments")
-    assert (payment["receipt"], payment["amount"], payment["confirmed_by"]) == ("NLJ7RT61SV", 430, "callback")
+    assert (payment["receipt"], payment["amount"], payment["confirmed_by"]) == ("NLJ7RT61SV", 430, "callback+query")
     assert payment["order_id"] == intent.order_id
     assert shop.news() == [("paid", "NLJ7RT61SV")]
     (entry,) = shop.rows("SELECT * FROM inbox WHERE kind = 'event'")
@@ -61,6 +63,7 @@ def test_twenty_equal_callbacks_and_ten_workers_make_one_payment(shop: Shop) -> 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: shop.call_back(intent.id, success(intent)), range(20)))
         list(pool.map(lambda _: shop.settle(), range(10)))
+        list(pool.map(lambda _: shop.confirm(), range(10)))
     assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [20]
     assert len(shop.rows("SELECT id FROM payments")) == 1
     assert shop.news() == [("paid", "NLJ7RT61SV")]
@@ -74,7 +77,7 @@ def test_twenty_callbacks_that_differ_a_little_make_one_payment(shop: Shop) -> N
         shop.call_back(intent.id, success(intent) + " " * number)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: settle_all(shop), range(8)))
-    assert sorted(verdicts(shop)) == ["duplicate"] * 19 + ["paid"]
+    assert sorted(verdicts(shop)) == ["claimed"] + ["duplicate"] * 19
     assert len(shop.rows("SELECT id FROM payments")) == 1
     assert shop.news() == [("paid", "NLJ7RT61SV")]
 
@@ -144,21 +147,21 @@ def test_a_success_that_does_not_agree_goes_to_a_person(shop: Shop, changes: dic
 def test_the_same_amount_written_otherwise_agrees(shop: Shop, amount: object) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, amount=amount))
-    assert settle_all(shop) == ["paid"]
+    assert settle_all(shop) == ["claimed"]
 
 
 @pytest.mark.parametrize("phone", ["0712345***", "254712***678", 254712345678, "", None])
 def test_a_masked_or_missing_phone_does_not_matter(shop: Shop, phone: object) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, phone=phone if phone is not None else "x"))
-    assert settle_all(shop) == ["paid"]
+    assert settle_all(shop) == ["claimed"]
     assert shop.rows("SELECT 1 FROM payment_events WHERE event = 'payer_is_another_phone'") == []
 
 
 def test_another_payer_is_noted_and_the_money_is_taken(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, phone=254799999999))
-    assert settle_all(shop) == ["paid"]
+    assert settle_all(shop) == ["claimed"]
     assert len(shop.rows("SELECT 1 FROM payment_events WHERE event = 'payer_is_another_phone'")) == 1
 
 
@@ -191,9 +194,24 @@ def test_a_receipt_that_stands_for_another_payment_goes_to_a_person(shop: Shop) 
     first = pushed(shop)
     second = pushed(shop, checkout="ws_CO_2", phone="254712000002")
     shop.call_back(first.id, success(first))
+    assert settle_all(shop) == ["claimed"]
     shop.call_back(second.id, success(second))
-    assert settle_all(shop) == ["paid", "receipt_taken"]
+    assert settle_all(shop) == ["claimed", "receipt_taken"]
     assert shop.states(second.id) == ("needs_review", "accepted", "CONFIRMED")
+    assert len(shop.rows("SELECT id FROM payments")) == 1
+
+
+def test_one_receipt_claimed_for_two_payments_pays_the_first_one_only(shop: Shop) -> None:
+    first = pushed(shop)
+    second = pushed(shop, checkout="ws_CO_2", phone="254712000002")
+    shop.call_back(first.id, success(first))
+    shop.call_back(second.id, success(second))
+    assert settle_all(shop) == ["claimed", "claimed"]
+    statuses = sorted(shop.states(each.id)[0] for each in (first, second))
+    assert statuses == ["needs_review", "paid"]
+    assert [row["reason"] for row in shop.rows("SELECT reason FROM payment_intents WHERE status = 'needs_review'")] == [
+        "receipt_taken"
+    ]
     assert len(shop.rows("SELECT id FROM payments")) == 1
 
 
@@ -201,7 +219,7 @@ def test_a_late_success_after_a_failure_is_honoured(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, failure(intent))
     shop.call_back(intent.id, success(intent))
-    assert settle_all(shop) == ["failed", "paid"]
+    assert settle_all(shop) == ["failed", "claimed"]
     assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert shop.news() == [("cancelled", None), ("paid", "NLJ7RT61SV")]
     assert [row["late"] for row in shop.rows("SELECT late FROM payment_intents")] == [True]
@@ -210,9 +228,10 @@ def test_a_late_success_after_a_failure_is_honoured(shop: Shop) -> None:
 def test_a_failure_after_a_success_is_ignored(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent))
+    assert settle_all(shop) == ["claimed"]
     shop.call_back(intent.id, failure(intent))
     shop.call_back(intent.id, failure(intent, 4242))
-    assert settle_all(shop) == ["paid", "ignored_after_paid", "ignored_after_paid"]
+    assert settle_all(shop) == ["claimed", "ignored_after_paid", "ignored_after_paid"]
     assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert shop.news() == [("paid", "NLJ7RT61SV")]
 
@@ -220,8 +239,9 @@ def test_a_failure_after_a_success_is_ignored(shop: Shop) -> None:
 def test_a_second_receipt_for_a_paid_intent_is_kept_for_a_person(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent))
+    assert settle_all(shop) == ["claimed"]
     shop.call_back(intent.id, success(intent, receipt="NLJ7RT61SW"))
-    assert settle_all(shop) == ["paid", "second_receipt"]
+    assert settle_all(shop) == ["claimed", "second_receipt"]
     assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
     assert len(shop.rows("SELECT id FROM payments")) == 1
 
@@ -231,7 +251,7 @@ def test_money_for_a_cancelled_order_is_recorded_as_paid_late(shop: Shop) -> Non
     with unit_of_work(shop.databases, shop.vendor_id) as work:
         orders.cancel(work, order_id=intent.order_id, reason="changed my mind", now=shop.clock())
     shop.call_back(intent.id, success(intent))
-    assert settle_all(shop) == ["paid"]
+    assert settle_all(shop) == ["claimed"]
     assert shop.states(intent.id) == ("paid", "succeeded", "CANCELLED")
     assert len(shop.rows("SELECT id FROM payments")) == 1
     assert shop.events() == ["payment_paid_late"]
@@ -243,7 +263,7 @@ def test_a_late_success_withdraws_a_newer_intent_that_was_not_sent(shop: Shop) -
     assert shop.settle()
     second_id = ordered_again(shop, first)
     shop.call_back(first.id, success(first))
-    assert shop.settle()
+    settle_all(shop)
     assert shop.states(first.id) == ("paid", "succeeded", "PAID")
     assert shop.states(second_id)[:2] == ("cancelled", "rejected")
 
@@ -271,14 +291,16 @@ def test_both_intents_of_an_order_can_turn_out_paid_and_no_shilling_is_lost(shop
     with unit_of_work(shop.databases, shop.vendor_id) as work:
         locked = store.lock(work, second_id)
         attempts.dispatch(work, locked, token_sha256=b"2" * 32, terms={}, look_again_at=shop.clock(), now=shop.clock())
+        attempts.fill_ids(work, locked, checkout_request_id="ws_CO_2", merchant_request_id="m2")
+        store.move_attempt(work, store.lock(work, second_id), AttemptEvent.ACCEPT, now=shop.clock())
     second = shop.intent(second_id)
     shop.call_back(first.id, success(first))
     shop.call_back(second.id, success(second, receipt="NLJ7RT61SW", checkout="ws_CO_2", merchant="m2"))
-    assert settle_all(shop) == ["failed", "paid", "paid"]
+    assert settle_all(shop) == ["failed", "claimed", "claimed"]
     assert shop.states(first.id) == ("paid", "succeeded", "PAID")
     assert shop.states(second.id) == ("paid", "succeeded", "PAID")
     assert len(shop.rows("SELECT id FROM payments")) == 2
-    assert shop.events() == ["payment_failed", "payment_confirmed", "payment_paid_late"]
+    assert shop.events() == ["payment_failed", "payment_confirmed", "payment_paid_late", "payment_duplicate_paid"]
     assert shop.events("order_paid") == ["order_paid"]
 
 
@@ -298,7 +320,7 @@ def test_a_callback_we_break_on_is_set_aside_and_holds_back_no_other(shop: Shop)
     """The database refuses: a guard that somebody adds tomorrow."""
     broken, sound = pushed(shop), pushed(shop, checkout="ws_CO_2", phone="254712000002", total=215)
     with shop.databases.ops(shop.vendor_id) as conn:
-        conn.execute("ALTER TABLE payments ADD CONSTRAINT no_430 CHECK (amount <> 430)")
+        conn.execute("ALTER TABLE stk_attempts ADD CONSTRAINT no_430 CHECK (amount <> 430 OR claimed_at IS NULL)")
     try:
         shop.call_back(broken.id, success(broken))
         shop.call_back(sound.id, success(sound, receipt="NLJ7RT61SW"))
@@ -306,13 +328,14 @@ def test_a_callback_we_break_on_is_set_aside_and_holds_back_no_other(shop: Shop)
             shop.settle()
         assert shop.settle()
         assert not shop.settle()
+        shop.confirm()
         assert shop.states(broken.id)[0] == "processing"
         assert shop.states(sound.id)[0] == "paid"
     finally:
         with shop.databases.ops(shop.vendor_id) as conn:
-            conn.execute("ALTER TABLE payments DROP CONSTRAINT no_430")
+            conn.execute("ALTER TABLE stk_attempts DROP CONSTRAINT no_430")
     shop.clock.advance(minutes=10)
-    assert shop.settle()
+    settle_all(shop)
     assert shop.states(broken.id)[0] == "paid"
 
 

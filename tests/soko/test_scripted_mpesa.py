@@ -99,3 +99,20 @@ def test_the_receipt_that_a_query_announced_comes_with_the_callback() -> None:
 
     assert told is not None
     assert told.receipt == "SBC9999XYZ"
+
+
+def test_a_query_agrees_with_the_result_that_was_told_unless_another_answer_is_listed() -> None:
+    mpesa = ScriptedMpesa(pushes=[PushAnswer(line=1, answer="accepted")], queries=[QueryAnswer(line=1, answer="no_funds")])
+    mpesa.push(REQUEST, KEYS, TOKEN)
+    mpesa.callback(mpesa.prompts[0], "paid", receipt=None, at=NOW)
+
+    listed, agreeing = mpesa.query(QUESTION, KEYS), mpesa.query(QUESTION, KEYS)
+
+    assert isinstance(listed, Answered)
+    assert meaning_of(listed.result_code).outcome == "no_funds"
+    assert listed == agreeing  # what M-Pesa has said itself counts from then on
+    mpesa.callback(mpesa.prompts[0], "paid", receipt=None, at=NOW)
+    last = mpesa.query(QUESTION, KEYS)
+    assert isinstance(last, Answered)
+    assert meaning_of(last.result_code).outcome == "paid"
+    assert mpesa.unscripted == []

@@ -98,6 +98,13 @@ def test_production_refuses_simulators_and_open_lines(monkeypatch: pytest.Monkey
     assert reason in said
 
 
+@pytest.mark.parametrize("url", ["https://mpesa.example.com", "https://pay.example.com/Query", "http://127.0.0.1:1/sql"])
+def test_case_63_an_address_that_m_pesa_never_calls_is_refused_in_every_mode(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SOKO_PUBLIC_URL", url)
+    with pytest.raises(NotReady, match="M-Pesa calls no address with"):
+        load_settings(env_file=None)
+
+
 def test_a_value_of_the_wrong_kind_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOKO_PORT", "many")
     monkeypatch.setenv("SOKO_ENV", "staging")

@@ -19,5 +19,5 @@ def run(vendor: str) -> None:
 def drain(tools: Tools, vendor_id: VendorId) -> None:
     """Settle every stored callback, then tell the conversations at once: the customer is looking at the phone."""
     while settle.settle_next(tools.databases, vendor_id=vendor_id, now=tools.clock()):
-        pass
+        tools.wakeups.wake([Job.QUERY], vendor_id)  # a success is believed when M-Pesa's answer to a query confirms it
     take_turns.drain(tools, vendor_id)

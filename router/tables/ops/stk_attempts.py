@@ -69,4 +69,7 @@ class StkAttemptRow(OpsTable, table=True):
     result_source: str | None = Field(sa_column=Column(Text))
     next_query_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     last_query_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    claimed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    claimed_receipt: str | None = Field(sa_column=Column(Text))
+    claimed_payer: str | None = Field(sa_column=Column(Text))
     queries: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))

@@ -197,6 +197,7 @@ def accepted(shop: Shop) -> Intent:
 def paid(shop: Shop, accepted: Intent) -> Intent:
     shop.call_back(accepted.id, success(accepted))
     assert shop.settle()
+    assert shop.confirm() == 1
     return shop.intent(accepted.id)
 
 
@@ -243,11 +244,11 @@ PREPARED_WRITES = [
     ("TRUNCATE payment_events", "append-only"),
     (
         "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), id, order_id, shortcode_id, amount + 1, 'NLJ7RT61SV', msisdn,"
-        " 'callback', now() FROM payment_intents",
+        " 'c2b', now() FROM payment_intents",
         "foreign key",
     ),
     (
-        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), id, order_id, shortcode_id, amount, NULL, msisdn, 'callback',"
+        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), id, order_id, shortcode_id, amount, NULL, msisdn, 'c2b',"
         " now() FROM payment_intents",
         "receipt_unless_by_query",
     ),
@@ -258,7 +259,7 @@ PREPARED_WRITES = [
     ),
     (
         "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), id, order_id, shortcode_id, amount, 'short', msisdn,"
-        " 'callback', now() FROM payment_intents",
+        " 'c2b', now() FROM payment_intents",
         "receipt",
     ),
     (
@@ -289,6 +290,8 @@ ACCEPTED_WRITES = [
     ("UPDATE stk_attempts SET checkout_request_id = 'other'", "written once"),
     ("UPDATE stk_attempts SET checkout_request_id = NULL", "written once"),
     ("UPDATE stk_attempts SET merchant_request_id = 'other'", "written once"),
+    ("UPDATE stk_attempts SET claimed_at = now()", "claim_has_its_receipt"),
+    ("UPDATE stk_attempts SET claimed_at = now(), claimed_receipt = 'short'", "claimed_receipt"),
     ("UPDATE payment_intents SET status = 'consented'", "cannot move from processing to consented"),
     ("UPDATE payment_intents SET status = 'expired', reason = 'x'", "cannot move from processing to expired"),
     ("UPDATE payment_intents SET status = 'cancelled', reason = 'x'", "cannot move from processing to cancelled"),
@@ -320,7 +323,7 @@ PAID_WRITES = [
     ("TRUNCATE payments", "append-only"),
     (
         "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), intent_id, order_id, shortcode_id, amount, 'NLJ7RT61SW',"
-        " payer, 'callback', now() FROM payments",
+        " payer, 'c2b', now() FROM payments",
         "intent_id",
     ),
     (
@@ -329,6 +332,14 @@ PAID_WRITES = [
         "payments_receipt_key",
     ),
     ("UPDATE callbacks SET body = '{}', body_sha256 = sha256('{}')", "kept as it came"),
+    (
+        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), NULL, NULL, shortcode_id, 5, 'NLJ7RT61SX', payer, 'callback',"
+        " now() FROM payments",
+        "a callback alone proves no money",
+    ),
+    ("UPDATE payments SET confirmed_by = 'callback'", "a callback alone proves no money"),
+    ("UPDATE stk_attempts SET claimed_receipt = 'NLJ7RT61SW'", "claimed is written once"),
+    ("UPDATE stk_attempts SET claimed_at = NULL, claimed_receipt = NULL", "claimed is written once"),
     ("UPDATE callbacks SET seen_count = 0", "kept as it came|seen_count"),
     ("UPDATE callbacks SET verdict = 'failed'", "judged once"),
     ("UPDATE callbacks SET handled_at = NULL, verdict = NULL", "judged once"),

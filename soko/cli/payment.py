@@ -1,0 +1,151 @@
+"""`soko payment`: read a payment's whole story, ask M-Pesa again, and decide what only a person may decide."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from soko.cli.failures import fail
+
+if TYPE_CHECKING:
+    from router.work import Work
+
+commands = typer.Typer(name="payment", help="Payments: their story, their reconciliation, their review.", no_args_is_help=True)
+review = typer.Typer(name="review", help="Payments that wait for a person.", no_args_is_help=True)
+commands.add_typer(review)
+VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
+IntentArgument = Annotated[UUID, typer.Argument(help="the payment's id, as `soko payment review list` shows it")]
+ActorOption = Annotated[str, typer.Option("--by", help="who decides; it stays in the audit trail")]
+ReasonOption = Annotated[str, typer.Option(help="why, in your words; it stays in the audit trail")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+
+
+@contextmanager
+def _open(vendor: UUID) -> "Iterator[Work]":
+    from router.ids import VendorId
+    from router.work import unit_of_work
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    settings = load_settings()
+    with (
+        engines(settings) as urls,
+        open_databases(settings, urls) as databases,
+        unit_of_work(databases, VendorId(vendor)) as work,
+    ):
+        yield work
+
+
+@commands.command("show")
+def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption = False) -> None:
+    """Tell a payment's story in order: the message that allowed it, what was sent, what came back. Exit 1 when there is none."""
+    from router.ids import IntentId
+    from router.payment_intents import store, trail
+
+    with _open(vendor) as work:
+        intent = store.get(work, IntentId(payment))
+        pay = None if intent is None else store.get_pay(work, intent.pay_message_id)
+        noted = trail.list_noted(work, IntentId(payment))
+    if intent is None or pay is None:
+        fail(f"There is no payment {payment} at this vendor.")
+    about: dict[str, Any] = {
+        "payment": str(intent.id),
+        "status": intent.status,
+        "reason": intent.reason,
+        "amount": intent.amount,
+        "phone": intent.msisdn,
+        "account": intent.account_ref,
+        "paid_to": intent.shortcode.party_b,
+        "receipt": intent.receipt,
+        "prompt": intent.attempt.status,
+        "allowed_by_message": pay.source_id,
+        "message_at": pay.received_at.isoformat(),
+    }
+    if as_json:
+        typer.echo(json.dumps(about))
+    else:
+        for name, value in about.items():
+            typer.echo(f"{name.replace('_', ' '):>20}  {'-' if value is None else value}")
+    for line in noted:
+        told = {"at": line.at.isoformat(), "event": line.event, "from": line.from_status, "to": line.to_status, "data": line.data}
+        moved = f"  {line.from_status or '-'} -> {line.to_status}" if line.to_status else ""
+        typer.echo(json.dumps(told) if as_json else f"{told['at']}  {line.event}{moved}  {json.dumps(line.data)}")
+
+
+@commands.command("reconcile")
+def reconcile(vendor: VendorArgument) -> None:
+    """Give up what waited too long, and send every status query that is due, now."""
+    from router.ids import VendorId
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+    from soko.workers import build_tools
+    from worker.jobs import query_stk, settle_payment
+
+    settings = load_settings()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        tools = build_tools(settings, databases, urls)
+        settle_payment.drain(tools, VendorId(vendor))
+        query_stk.drain(tools, VendorId(vendor))
+    with _open(vendor) as work:
+        from router.payment_intents import store
+
+        waiting = len(store.list_under_review(work))
+    typer.echo(f"Reconciled. {waiting} payments wait for a person: soko payment review list {vendor}")
+
+
+@review.command("list")
+def list_reviews(vendor: VendorArgument, *, as_json: JsonOption = False) -> None:
+    """List the payments that wait for a person, with why; the oldest first."""
+    from router.payment_intents import store
+
+    with _open(vendor) as work:
+        waiting = store.list_under_review(work)
+    for each in waiting:
+        shown = {
+            "payment": str(each.id),
+            "account": each.account_ref,
+            "amount": each.amount,
+            "phone": each.msisdn,
+            "reason": each.reason,
+            "claimed_receipt": each.attempt.claim.receipt if each.attempt.claim else None,
+            "asked_at": each.pay_received_at.isoformat(),
+        }
+        typer.echo(json.dumps(shown) if as_json else "  ".join(f"{value or '-'}" for value in shown.values()))
+    if not waiting and not as_json:
+        typer.echo("Nothing waits for a person.", err=True)
+
+
+@review.command("paid")
+def decide_paid(
+    vendor: VendorArgument,
+    payment: IntentArgument,
+    *,
+    receipt: Annotated[str, typer.Option(help="M-Pesa's receipt, as the vendor's statement shows it")],
+    actor: ActorOption,
+    reason: ReasonOption,
+) -> None:
+    """Decide that the money came. The order is paid by it, and the customer is told."""
+    from payments import review as decisions
+    from router.ids import IntentId
+    from soko.clock import utc_now
+
+    with _open(vendor) as work:
+        decisions.decide_paid(work, IntentId(payment), receipt=receipt.strip().upper(), actor=actor, reason=reason, now=utc_now())
+    typer.echo(f"The payment {payment} is paid.")
+
+
+@review.command("failed")
+def decide_failed(vendor: VendorArgument, payment: IntentArgument, *, actor: ActorOption, reason: ReasonOption) -> None:
+    """Decide that no money came. The customer is told, and may pay again."""
+    from payments import review as decisions
+    from router.ids import IntentId
+    from soko.clock import utc_now
+
+    with _open(vendor) as work:
+        decisions.decide_failed(work, IntentId(payment), actor=actor, reason=reason, now=utc_now())
+    typer.echo(f"The payment {payment} failed.")
