@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
+from conversation.authoring.forms import form_slots
 from conversation.authoring.nodes import Map, Node, Scalar
 from conversation.authoring.parts import FlowNames, PartReader, Signature
 from conversation.authoring.problems import Source
@@ -59,6 +60,7 @@ class FlowReader(PartReader):
         if states is None or not states.entries:
             return None
         slots = self._slots(self.root.get("slots"))
+        slots |= form_slots(self, states, slots, RESERVED)
         self.names.slots = slots
         starts = self._starts(self.root.get("starts_when"))
         scope = self._scope(starts)

@@ -27,8 +27,7 @@ from conversation.engine.types import SCALARS, ListOf, OrNone, Type, describe, f
 from conversation.engine.types import Scalar as ScalarType
 
 NOT_BUILT: Final = {
-    "form": "ask for one thing a state",
-    "collect": "ask for one thing a state",
+    "collect": "use `form`",
     "split": "",
     "schedule": "",
     "emit": "",
@@ -37,7 +36,6 @@ NOT_BUILT: Final = {
     "publish": "",
     "vendors": "",
     "link": "use `words` or `any: true`",
-    "correct": "",
     "patterns": "use `words` or an `entity`",
     "pattern": "use `words` or an `entity`",
     "intent": "use `words` or an `entity`",

@@ -1,27 +1,23 @@
 """Reading one state: what it does, what it asks, and every way out of it."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
+from conversation.authoring.forms import FormReader
 from conversation.authoring.nodes import Map, Node, Scalar
-from conversation.authoring.parts import FlowNames, PartReader
+from conversation.authoring.parts import FlowNames
 from conversation.authoring.problems import Source, suggest
+from conversation.authoring.questions import Asked
 from conversation.authoring.reading import Shared
 from conversation.engine.flow import (
     After,
-    Ask,
-    At,
     Check,
     Choice,
     Command,
-    EachRow,
     Edge,
-    More,
     Redirect,
     Reply,
     State,
-    Text,
     ToPeople,
     Unmatched,
     Visits,
@@ -29,42 +25,22 @@ from conversation.engine.flow import (
 )
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.match import is_consent_word
-from conversation.engine.render import BUTTON_TITLE, MENU_BUTTON, MOST_BUTTONS, MOST_ROWS, ROW_ABOUT, ROW_TITLE
-from conversation.engine.types import Fields, ListOf, OneOf, Type, describe
+from conversation.engine.types import Fields, OneOf, Type
 
 STATE: Final = (
-    "redirect", "do", "say", "ask", "wait", "handoff", "replies", "unmatched", "commands", "outcomes", "after", "visits",
-    "go", "end",
+    "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "replies", "unmatched", "commands", "outcomes", "after",
+    "visits", "go", "end",
 )  # fmt: skip
 KINDS: Final = ("choice", "picked", "consent", "entity")
 _NO_PRODUCTS: Final = build_lexicon(())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A question, and what is needed to check its replies."""
-
-    ask: Ask
-    item: Type | None  # of `each`
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        return (*self.ask.buttons, *self.ask.fixed)
-
-    @property
-    def ids(self) -> dict[str, At]:
-        ids = {choice.id: choice.at for choice in self.choices}
-        more = self.ask.more
-        return ids | ({more.id: more.title.at} if more is not None and more.id is not None else {})
-
-
-class StateReader(PartReader):
+class StateReader(FormReader):
     """Reads one state of the flow."""
 
     def __init__(self, shared: Shared, source: Source, names: FlowNames, commands: dict[str, Command], scope: Scope) -> None:
-        super().__init__(shared, source, names)
+        super().__init__(shared, source, names, scope)
         self.commands = commands
-        self.scope = scope
 
     def state(self, key: Scalar, node: Node) -> State | None:
         """Read it whole."""
@@ -73,7 +49,7 @@ class StateReader(PartReader):
             return None
         place = f"{self.names.flow}.{key.text}"
         self._check_shape(key, found)
-        asked = self._ask(found.get("ask"), place) if found.get("ask") is not None else None
+        asked = self.question(found.get("ask"), place) if found.get("ask") is not None else None
         return State(
             name=key.text,
             at=key.at,
@@ -83,6 +59,7 @@ class StateReader(PartReader):
             say=self.say(found.get("say"), f"{place}.say", self.scope),
             ask=asked.ask if asked else None,
             wait=self._wait(found, place) if found.get("wait") is not None else None,
+            form=self.form(found, place) if found.get("form") is not None else None,
             people=self._handoff(found.get("handoff"), place) if found.get("handoff") is not None else None,
             replies=self._replies(found, asked, place) if asked else (),
             unmatched=self._unmatched(found.get("unmatched"), place) if found.get("unmatched") is not None else None,
@@ -93,7 +70,7 @@ class StateReader(PartReader):
         )
 
     def _check_shape(self, key: Scalar, node: Map) -> None:
-        waits = [name for name in ("ask", "wait", "handoff") if node.get(name) is not None]
+        waits = [name for name in ("ask", "wait", "form", "handoff") if node.get(name) is not None]
         ways = [name for name in ("go", "end") if node.get(name) is not None]
         if len(waits) > 1:
             self.add("W5", node.key(waits[1]), f"a state stops once: it has `{waits[0]}` already", "make it two states")
@@ -101,15 +78,18 @@ class StateReader(PartReader):
             self.add("T3", node.key(ways[0]), f"the turn stops at `{waits[0]}`: `{ways[0]}` would never be reached")
         if waits == ["handoff"] and ways != ["end"]:
             self.add("T3", node.key("handoff"), "a handoff ends the flow: it needs `end`", "e.g. end: handed_off")
-        if not waits and len(ways) != 1:
-            message = "has both `go` and `end`" if ways else "stops without `ask`, `wait`, `go` or `end`"
+        if waits in ([], ["form"]) and len(ways) != 1:
+            stops = (
+                "stops when its form is filled: it needs `go` or `end`" if waits else "stops without `ask`, `wait`, `go` or `end`"
+            )
+            message = "has both `go` and `end`" if ways else stops
             self.add("T3", key, f"`{key.text}` {message}")
-        for name, owner in (("replies", "ask"), ("outcomes", "wait")):
+        for name, owner in (("replies", "ask"), ("outcomes", "wait"), ("correct", "form")):
             if node.get(name) is not None and owner not in waits:
                 self.add("Y2", node.key(name), f"`{name}` belongs to `{owner}`, which this state has not")
         for name in ("unmatched", "commands", "after"):
-            if node.get(name) is not None and not {"ask", "wait"} & set(waits):
-                self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask` or `wait`")
+            if node.get(name) is not None and not {"ask", "wait", "form"} & set(waits):
+                self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask`, `form` or `wait`")
         if waits == ["ask"] and node.get("replies") is None:
             self.add("T5", node.key("ask"), "this question has no `replies`: no customer could leave it")
         if waits == ["wait"] and node.get("after") is None:
@@ -215,149 +195,16 @@ class StateReader(PartReader):
             else None
         )
 
-    # --- the question
-
-    def _ask(self, node: Node | None, place: str) -> _Asked | None:
-        place = f"{place}.ask"
-        if isinstance(node, Scalar):
-            text = self.text(node, place, self.scope)
-            ask = Ask(text=text, buttons=(), menu_button=None, fixed=(), each=None, more=None, at=node.at) if text else None
-            return _Asked(ask=ask, item=None) if ask else None
-        found = self.map(node, "`ask`", ("text", "buttons", "list"))
-        if found is None:
-            return None
-        text = self.text(self.need(found, "text", "`ask`"), place, self.scope)
-        if found.get("buttons") is not None and found.get("list") is not None:
-            self.add("W1", found.key("list"), "a question has `buttons` or a `list`, not both")
-        buttons = self._buttons(found.get("buttons"), place)
-        menu_button, fixed, each, more, item = self._list(found.get("list"), place)
-        if text is None:
-            return None
-        if len(buttons) > MOST_BUTTONS:  # WhatsApp shows three; more become a list by themselves
-            menu_button = self._own_text("Choose", f"{place}.list.button", found.at)
-        ask = Ask(text=text, buttons=buttons, menu_button=menu_button, fixed=fixed, each=each, more=more, at=found.at)
-        return _Asked(ask=ask, item=item)
-
-    def _own_text(self, words: str, place: str, at: At) -> Text | None:
-        node = Scalar(text=words, plain=True, block=False, at=at, start=0, end=0)
-        return self.text(node, place, self.scope, longest=MENU_BUTTON)
-
-    def _buttons(self, node: Node | None, place: str) -> tuple[Choice, ...]:
-        found = self.map(node, "`buttons`") if node is not None else None
-        choices: list[Choice] = []
-        titles: dict[str, str] = {}
-        for key, value in found.entries if found else ():
-            limit = BUTTON_TITLE if found and len(found.entries) <= MOST_BUTTONS else ROW_TITLE
-            title = self.text(value, f"{place}.buttons.{key.text}", self.scope, longest=limit)
-            if title is None:
-                continue
-            constant = title.templates[title.base].constant
-            if constant is not None and constant.casefold() in titles:
-                self.add("W1", value, f"the button `{titles[constant.casefold()]}` has the same title")
-            elif constant is not None:
-                titles[constant.casefold()] = key.text
-            self._check_id(key)
-            choices.append(Choice(id=key.text, title=title, about=None, at=key.at))
-        if found is not None and len(found.entries) > MOST_ROWS:
-            self.add("W1", found.entries[MOST_ROWS][0], f"WhatsApp shows at most {MOST_ROWS} choices")
-        return tuple(choices)
-
-    def _check_id(self, key: Scalar) -> None:
-        if len(key.text) > 40 or not key.text.replace("_", "").isalnum():
-            self.add("W1", key, "a choice is named with letters, digits and _, at most 40 of them")
-
-    def _list(
-        self, node: Node | None, place: str
-    ) -> tuple[Text | None, tuple[Choice, ...], EachRow | None, More | None, Type | None]:
-        place = f"{place}.list"
-        found = self.map(node, "`list`", ("button", "rows", "more")) if node is not None else None
-        if found is None:
-            return None, (), None, None, None
-        button = self.text(self.need(found, "button", "`list`"), f"{place}.button", self.scope, longest=MENU_BUTTON)
-        rows = self.map(self.need(found, "rows", "`list`"), "`rows`")
-        more = self._more(found.get("more"), place) if found.get("more") is not None else None
-        if rows is not None and rows.get("each") is not None:
-            each, item = self._each(rows, place)
-            kind = self.value(rows.get("each"), self.scope, "`each`")
-            most = kind[1].most if kind and isinstance(kind[1], ListOf) else None
-            room = MOST_ROWS - (1 if more is not None and more.id is not None else 0)
-            if (most is None or most > room) and not (more is not None and more.id is None):
-                hint = "add `more: {title: More}`, and the pages turn by themselves"
-                self.add(
-                    "W2", rows.key("each"), f"this list may have more than {room} rows, which is all there is room for", hint
-                )
-            return button, (), each, more, item
-        fixed = self._fixed_rows(rows, place)
-        if len(fixed) + (1 if more is not None and more.id is not None else 0) > MOST_ROWS and rows is not None:
-            self.add("W1", rows, f"WhatsApp shows at most {MOST_ROWS} rows")
-        return button, fixed, None, more, None
-
-    def _fixed_rows(self, rows: Map | None, place: str) -> tuple[Choice, ...]:
-        choices: list[Choice] = []
-        for key, value in rows.entries if rows else ():
-            about: Text | None = None
-            title_node: Node | None = value
-            if isinstance(value, Map):
-                self.map(value, "a row", ("title", "about"))
-                title_node = self.need(value, "title", "a row")
-                if value.get("about") is not None:
-                    about = self.text(value.get("about"), f"{place}.rows.{key.text}.about", self.scope, longest=ROW_ABOUT)
-            title = self.text(title_node, f"{place}.rows.{key.text}", self.scope, longest=ROW_TITLE)
-            self._check_id(key)
-            if title is not None:
-                choices.append(Choice(id=key.text, title=title, about=about, at=key.at))
-        return tuple(choices)
-
-    def _each(self, rows: Map, place: str) -> tuple[EachRow | None, Type | None]:
-        self.map(rows, "`rows`", ("each", "id", "title", "about"))
-        items = self.value(rows.get("each"), self.scope, "`each`")
-        if items is None:
-            return None, None
-        if not isinstance(items[1], ListOf):
-            self.add("X3", rows.get("each") or rows, f"`each` needs a list; this is {describe(items[1])}")
-            return None, None
-        scope = self.scope.plus({"it": items[1].item})
-        key = self.value(self.need(rows, "id", "`rows`"), scope, "`id`")
-        title = self.text(self._as_text(self.need(rows, "title", "`rows`")), f"{place}.rows.title", scope)
-        about = None
-        if rows.get("about") is not None:
-            about = self.text(self._as_text(rows.get("about")), f"{place}.rows.about", scope)
-        if key is None or title is None:
-            return None, items[1].item
-        return EachRow(items=items[0], id=key[0], title=title, about=about, at=rows.at), items[1].item
-
-    @staticmethod
-    def _as_text(node: Node | None) -> Node | None:
-        """`title: it.name` is short for "{{ it.name }}"."""
-        if not isinstance(node, Scalar) or "{{" in node.text or node.text.partition(".")[0] != "it":
-            return node
-        return Scalar(
-            text="{{ " + node.text + " }}", plain=node.plain, block=node.block, at=node.at, start=node.start, end=node.end
-        )
-
-    def _more(self, node: Node | None, place: str) -> More | None:
-        found = self.map(node, "`more`", ("if", "id", "title"))
-        if found is None:
-            return None
-        title = self.text(self.need(found, "title", "`more`"), f"{place}.more", self.scope, longest=ROW_TITLE)
-        condition = self.condition(found.get("if"), self.scope)
-        own = self.word(found.get("id"), "`id`")
-        if own is not None:
-            self._check_id(own)
-        elif found.get("if") is not None:
-            self.add("Y2", found.key("if"), "`if` needs `id`: without an id the pages turn by themselves")
-        return More(condition=condition[0] if condition else None, id=own.text if own else None, title=title) if title else None
-
     # --- the replies
 
-    def _replies(self, state: Map, asked: _Asked, place: str) -> tuple[Reply, ...]:
+    def _replies(self, state: Map, asked: Asked, place: str) -> tuple[Reply, ...]:
         items = self.items(state.get("replies"), "`replies`")
         replies = [reply for item in items if (reply := self._reply(item, asked, place)) is not None]
         if len(replies) == len(items):  # what a misread reply would have handled is no second mistake
             self._check_choices(asked, replies)
         return tuple(replies)
 
-    def _reply(self, node: Node, asked: _Asked, place: str) -> Reply | None:
+    def _reply(self, node: Node, asked: Asked, place: str) -> Reply | None:
         found = self.map(node, "a reply", (*KINDS, "words", "as", "check", *self.EDGE))
         if found is None:
             return None
@@ -391,7 +238,7 @@ class StateReader(PartReader):
             check=check,
         )
 
-    def _value(self, kind: str, word: Scalar, found: Map, asked: _Asked) -> tuple[str | None, Type | None]:
+    def _value(self, kind: str, word: Scalar, found: Map, asked: Asked) -> tuple[str | None, Type | None]:
         """Where the reply's value goes: a slot, or a name known in this reply only."""
         kept = self.word(found.get("as"), "`as`")
         if kind == "picked":
@@ -430,7 +277,7 @@ class StateReader(PartReader):
                 if is_consent_word(word.text, consent.words):
                     self.add("R2", word, f"{consent.words[0]} is a consent word: only a `consent` reply may use it")
 
-    def _check_choices(self, asked: _Asked, replies: list[Reply]) -> None:
+    def _check_choices(self, asked: Asked, replies: list[Reply]) -> None:
         handled: set[str] = set()
         for reply in replies:
             if reply.choice is not None:

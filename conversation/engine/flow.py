@@ -212,6 +212,42 @@ class Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FormField:
+    """One thing a form asks for, into the slot `name`.
+
+    entity   reads the answer out of a message; it may also be read ahead of its question, and corrected later
+    longest  a free text of so many characters: the whole message. With neither, the answer is one of the choices
+    skip     words for "nothing": the slot is then none
+    title    what the slot is called when the customer is asked which one to change
+    """
+
+    name: str
+    ask: Ask
+    entity: str | None
+    longest: int | None
+    skip: frozenset[str]
+    check: Check | None
+    title: Text
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Several questions in one state. `changed` is said after a correction, `which` asks what to correct."""
+
+    fields: tuple[FormField, ...]
+    correct: bool
+    changed: Text | None
+    which: Text | None
+    button: Text | None
+    at: At
+
+    def field(self, name: str) -> FormField:
+        """The field of this name. Raises StopIteration."""
+        return next(field for field in self.fields if field.name == name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unmatched:
     """Nothing matched: `say` in place of the question, `tries` times; the next time `then`."""
 
@@ -252,7 +288,7 @@ class Visits:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A place in a flow. At most one of ask, wait, people; without a wait it has `go` or `end`."""
+    """A place in a flow. At most one of ask, wait, form, people; without a wait, and after a form, it has `go` or `end`."""
 
     name: str
     at: At
@@ -262,6 +298,7 @@ class State:
     say: tuple[Line, ...] = ()
     ask: Ask | None = None
     wait: WaitFor | None = None
+    form: Form | None = None
     people: ToPeople | None = None
     replies: tuple[Reply, ...] = ()
     unmatched: Unmatched | None = None
@@ -269,6 +306,16 @@ class State:
     after: tuple[After, ...] = ()
     go: tuple[Branch, ...] = ()
     end: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the customer is asked something here."""
+        return self.ask is not None or self.form is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a turn can end here and go on."""
+        return self.asks or self.wait is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ _DAY_MINUTES: Final = 24 * 60
 def arm(running: Running) -> None:
     """Set the timers of silence if a question was asked in this turn, or the customer spoke and it is still open."""
     wait = running.top.wait if running.frames else None
-    if wait is None or running.state.ask is None or running.turn not in (wait.turn, running.spoke_turn):
+    if wait is None or not running.state.asks or running.turn not in (wait.turn, running.spoke_turn):
         return
     wait = replace(wait, since=running.turn)
     running.top = replace(running.top, wait=wait)

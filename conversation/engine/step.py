@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from conversation.engine import silence
+from conversation.engine import forms, silence
 from conversation.engine.context import Context
 from conversation.engine.effects import Consent, Effect, TraceEntry
 from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
@@ -126,6 +126,9 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
         running.run(running.ask_again())
         return running
     found = match(event, running.top.flow, running.state, wait, bundle.catalogue, context.lexicon)
+    if running.state.form is not None and (found.command is None or forms.is_sure(running, wait, event)):
+        running.run(forms.answer(running, wait, event))
+        return running
     running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed)
     running.run(_answer(running, wait, found, event))
     return running
@@ -145,14 +148,14 @@ def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> 
         return running.take(found.command.edge)
     reply = found.reply
     if reply is None:
-        return _unmatched(running, wait)
+        return running.unmatched()
     if reply.consent is not None and not _consent(running, wait, reply.consent, event):
         return running.ask_again()
     extra: dict[str, JSON] = {reply.into: found.value} if reply.into is not None else {}
     if reply.check is not None and not running.evaluate(reply.check.condition, extra):
         running.note("check failed", reply.check.otherwise.place)
-        if not _has_a_try(running, wait):
-            return _give_up(running)
+        if not running.has_a_try():
+            return running.give_up()
         running.tell(reply.check.otherwise, extra)
         return None
     if reply.into is not None and reply.into in running.flow.slots:
@@ -184,31 +187,6 @@ def _amount(value: JSON) -> int:
     if type(value) is not int:
         raise Broken("order.total is not a whole number of shillings")
     return value
-
-
-def _has_a_try(running: Running, wait: Wait) -> bool:
-    unmatched = running.state.unmatched
-    if unmatched is not None and unmatched.tries is not None and wait.tries >= unmatched.tries:
-        return False
-    running.top = replace(running.top, wait=replace(wait, tries=wait.tries + 1))
-    return True
-
-
-def _give_up(running: Running) -> str:
-    unmatched = running.state.unmatched
-    if unmatched is None or unmatched.then is None:
-        raise Broken(f"{running.top.flow}.{running.top.state} has no way on after its tries")
-    running.note("tries used up", f"{running.top.flow}.{running.top.state}", to=unmatched.then)
-    return unmatched.then
-
-
-def _unmatched(running: Running, wait: Wait) -> str | None:
-    if not _has_a_try(running, wait):
-        return _give_up(running)
-    if running.state.unmatched is not None and running.state.unmatched.say:
-        running.say(running.state.unmatched.say)
-        return None
-    return running.ask_again()
 
 
 def _start(running: Running, event: FromCustomer) -> str | None:

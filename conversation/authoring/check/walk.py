@@ -28,6 +28,7 @@ from conversation.engine.flow import (
 
 ENTER: Final = -1
 WAIT: Final = -2
+DONE: Final = -5  # the form is filled
 AGAIN: Final = -3  # the open question is asked again
 SAY: Final = -4  # the actions are done
 MOST: Final = 200_000
@@ -128,6 +129,8 @@ class _Walk:
                 yield from self._leave(here, state)
             case point if point == SAY:
                 yield from self._after_actions(here, state)
+            case point if point == DONE:
+                yield from self._go_on(here, state)
             case index:
                 yield from self._act(here, state, index)
 
@@ -250,9 +253,15 @@ class _Walk:
             )
 
     def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
-        if state.ask is not None or state.wait is not None:
+        if state.waits:
             yield Move(told="", at=None, to=replace(here, point=WAIT, held=False))
-        elif state.end is not None:
+        if state.form is not None:  # all of it may be known already
+            yield Move(told="", at=None, to=replace(here, point=DONE))
+        if not state.waits:
+            yield from self._go_on(here, state)
+
+    def _go_on(self, here: Situation, state: State) -> Iterator[Move]:
+        if state.end is not None:
             yield from self._end(here, state.end)
         else:
             yield from self._branches(here, state.go, "")
@@ -280,7 +289,7 @@ class _Walk:
             for after in state.after:
                 yield from self._edge(here, after.edge, f"{after.name.removeprefix('after:')} pass")
             expiry = self.bundle.flows[here.top.flow].expiry
-            if state.ask is not None and expiry is not None:
+            if state.asks and expiry is not None:
                 yield self._to(here, expiry.to, "the customer says nothing for long", expiry.at)
             yield from self._late(here)
         yield from self._awaited(waiting, state)
@@ -293,6 +302,8 @@ class _Walk:
             yield replace(here, order=PAID, in_flight=False)
 
     def _heard(self, here: Situation, state: State) -> Iterator[Move]:
+        if state.form is not None:
+            yield Move(told="customer answers everything", at=None, to=replace(here, point=DONE, held=False))
         for reply in state.replies:
             told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
             yield from self._edge(replace(here, held=reply.consent is not None), reply.edge, told)

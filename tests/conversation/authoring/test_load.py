@@ -132,7 +132,7 @@ EDITS = [
     ("Y2", 'between: ["08:00", "20:30"]', '§between: ["20:30", "08:00"]'),
     ("Y2", "- {choice: edit, go: amend}", "- {choice: edit, do: [{§call: orders.amend}], go: cart}"),
     ("Y2", "flow: shop\n", "flow: §shopp\n"),
-    ("Y3", "  greet:\n    say:", "  greet:\n    §form: {a: {type: int}}\n    say:"),
+    ("Y3", "  greet:\n    say:", "  greet:\n    §collect: {a: {type: int}}\n    say:"),
     ("Y3", "  - any: true", "  - §link: shop-x"),
     # YAML itself
     ("Y1", "  greet:\n    say:", "  greet:\n    say: twice\n    §say:"),
