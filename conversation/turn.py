@@ -14,9 +14,20 @@ from uuid import uuid4
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from conversation import context, services
-from conversation.engine.effects import Call, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
-from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
+from conversation import context, people, services
+from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.events import (
+    Event,
+    FromCustomer,
+    Happened,
+    PersonLeft,
+    PersonSaid,
+    Returned,
+    Said,
+    Shared,
+    Tapped,
+    TimerFired,
+)
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
@@ -259,6 +270,9 @@ class Turns:
         for fact in turn.hand_offs:
             data = {"queue": fact.queue, "note": fact.note, "conversation_id": str(conversation.id)}
             events.append(work, type=EventType.HANDOFF_REQUESTED, subject=str(conversation.id), data=data, now=now)
+        for metric in turn.metrics:
+            counted = {"name": metric.name, "place": metric.place, "value": metric.value}
+            events.append(work, type=EventType.METRIC_EMITTED, subject=str(conversation.id), data=counted, now=now)
         spoke = isinstance(event, FromCustomer)
         _save(work, conversation, turn, last_inbound_at=now if spoke else conversation.last_inbound_at, now=now)
 
@@ -312,6 +326,7 @@ class _Turn:
     sends: list[Send] = field(default_factory=list)
     set_timers: list[SetTimer] = field(default_factory=list)
     hand_offs: list[HandOff] = field(default_factory=list)
+    metrics: list[Emit] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
     trace: list[Mapping[str, JSON]] = field(default_factory=list)
     wakes: set[Job] = field(default_factory=set)
@@ -334,6 +349,8 @@ class _Turn:
                     self.ended = result
                 case SwitchLanguage(language=language):
                     self.language = language
+                case Emit():
+                    self.metrics.append(effect)
                 case Call():
                     return effect
                 case _:
@@ -429,9 +446,13 @@ def _words_of(utterance: Utterance) -> str | None:
             assert_never(utterance)
 
 
-def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | FromCustomer:
-    """Read an inbox entry again: a service's event as the worker wrote it, or a message as the webhook got it."""
+def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | PersonLeft | FromCustomer:
+    """Read an inbox entry again: a service's event, what a person wrote, or a message as the webhook got it."""
     if entry.kind is EntryKind.EVENT:
+        if entry.body["name"] == people.SAID:
+            return PersonSaid(id=str(entry.id), at=at, text=str(entry.body["text"]))
+        if entry.body["name"] == people.LEFT:
+            return PersonLeft(id=str(entry.id), at=at)
         body = cast("Mapping[str, str]", entry.body)
         carries = cast("Mapping[str, JSON]", entry.body["carries"])
         return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)

@@ -10,13 +10,14 @@ from conversation.authoring.parts import FlowNames, PartReader, Signature
 from conversation.authoring.problems import Source
 from conversation.authoring.reading import Reader, Shared
 from conversation.authoring.states import StateReader
-from conversation.engine.flow import Command, Expiry, Flow, Reminder, Slot, Start
+from conversation.engine.context import WEEKDAYS
+from conversation.engine.flow import Command, Expiry, Farewell, Flow, Reminder, Slot, Start
 from conversation.engine.types import BOOL, INT, MONEY, STRING, Fields, OneOf, OrNone, Type
 from conversation.engine.types import Scalar as ScalarType
 from conversation.engine.values import JSON
 
-FLOW: Final = ("flow", "starts_when", "takes", "gives", "slots", "conversation", "commands", "states")
-RESERVED: Final = frozenset({"vendor", "customer", "order", "conversation", "event", "result", "it"})
+FLOW: Final = ("flow", "starts_when", "takes", "gives", "slots", "conversation", "commands", "on_leave", "states")
+RESERVED: Final = frozenset({"vendor", "customer", "order", "conversation", "now", "event", "result", "it"})
 
 
 def read_signature(shared: Shared, source: Source, root: Node) -> Signature | None:
@@ -82,12 +83,15 @@ class FlowReader(PartReader):
             expiry=expiry,
             reminder=reminder,
             at=self.signature.at,
+            on_leave=self._farewell(self.root.get("on_leave"), scope),
             results=self.signature.results,
         )
 
     def _scope(self, starts: tuple[Start, ...]) -> Scope:
         names: dict[str, Type] = dict(self.catalogue.context)
         language = OneOf(values=self.shared.languages)
+        clock: dict[str, Type] = {"hour": INT, "minute": INT, "weekday": OneOf(values=WEEKDAYS)}
+        names["now"] = Fields(name="now", fields=clock)  # the wall clock, in the app's time zone
         names["conversation"] = Fields(name="conversation", fields={"came_from": STRING, "language": language})
         events = [start.event for start in starts if start.event is not None]
         if events:
@@ -198,6 +202,16 @@ class FlowReader(PartReader):
             say=say,
             at=found.at,
         )
+
+    def _farewell(self, node: Node | None, scope: Scope) -> Farewell | None:
+        """`on_leave`: it may come at any wait, so it can only read what is always set."""
+        found = self.map(node, "`on_leave`", ("do", "say")) if node is not None else None
+        if found is None:
+            return None
+        unsure = {slot.name for slot in self.names.slots.values() if not slot.has_default} - self.signature.takes.keys()
+        sure = Scope(names={name: kind for name, kind in scope.names.items() if name not in unsure})
+        say = self.say(found.get("say"), f"{self.names.flow}.on_leave.say", sure)
+        return Farewell(do=self.small_actions(found.get("do"), sure), say=say)
 
     def _fold_mistakes(self) -> None:
         """A state that only a misspelled target leads to is not a second mistake: say so beside the first."""

@@ -75,7 +75,9 @@ class FormReader(QuestionReader):
         if found is None:
             return None
         correct, changed = self._correct(state.get("correct"), f"{place}.form")
-        fields = [field for key, node in found.entries if (field := self._field(key, node, f"{place}.form.{key.text}"))]
+        fields = [
+            field for key, node in found.entries if (field := self._field(key, node, f"{place}.form.{key.text}", correct=correct))
+        ]
         if not found.entries:
             self.add("Y2", found, "a form asks for something", "e.g. {name: {type: string 60, ask: What is your name?}}")
         if correct and len(found.entries) > MOST_ROWS:
@@ -104,7 +106,7 @@ class FormReader(QuestionReader):
     def _own(self, words: str, place: str, node: Node) -> Text | None:
         return self.text(_scalar(words, node), place, self.scope)
 
-    def _field(self, key: Scalar, node: Node, place: str) -> FormField | None:
+    def _field(self, key: Scalar, node: Node, place: str, *, correct: bool) -> FormField | None:
         found = self.map(node, "an entry of a form", FIELD)
         slot = self.names.slots.get(key.text)
         if found is None or slot is None:
@@ -117,10 +119,10 @@ class FormReader(QuestionReader):
         kind = slot.type.type if isinstance(slot.type, OrNone) else slot.type
         word = found.get("type")
         entity = word.text if isinstance(word, Scalar) and word.text in self.catalogue.entities else None
-        title = found.get("title") or _scalar(key.text.replace("_", " ").capitalize(), key)
+        title = found.get("title") or (_scalar(key.text.replace("_", " ").capitalize(), key) if correct else None)
         shown = self.text(title, f"{place}.title", self.scope, longest=BUTTON_TITLE)
         check = self._check_of(found.get("check"), place) if found.get("check") is not None else None
-        if asked is None or shown is None:
+        if asked is None or (title is not None and shown is None):
             return None
         self._check_choices_of(asked, kind, entity)
         return FormField(

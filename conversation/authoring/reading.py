@@ -23,15 +23,13 @@ from conversation.engine.expressions import (
 from conversation.engine.flow import At, Condition, Text
 from conversation.engine.normalise import normalise
 from conversation.engine.render import measure
-from conversation.engine.types import SCALARS, ListOf, OrNone, Type, describe, fits
+from conversation.engine.types import SCALARS, ListOf, OneOf, OrNone, Type, describe, fits
 from conversation.engine.types import Scalar as ScalarType
 
 NOT_BUILT: Final = {
     "collect": "use `form`",
     "split": "",
     "schedule": "",
-    "emit": "",
-    "on_leave": "",
     "template": "",
     "publish": "",
     "vendors": "",
@@ -44,6 +42,7 @@ _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _LIST_TYPE: Final = re.compile(r"list of (.+?)(?: (\d+))?")
+_ONE_OF: Final = "one of "
 _STRING_TYPE: Final = re.compile(r"string (\d+)")
 
 T = TypeVar("T")
@@ -215,6 +214,9 @@ class Reader:
         if found := _LIST_TYPE.fullmatch(text):
             item = self._type(found[1])
             return ListOf(item=item, most=int(found[2]) if found[2] else None) if item else None
+        if text.startswith(_ONE_OF):
+            values = tuple(word.strip() for word in text.removeprefix(_ONE_OF).split("/"))
+            return OneOf(values=values) if len(set(values)) == len(values) > 1 and all(map(str.isidentifier, values)) else None
         if found := _STRING_TYPE.fullmatch(text):
             return ScalarType(name="string", longest=int(found[1]))
         return SCALARS.get(text) or self.catalogue.types.get(text)

@@ -28,8 +28,8 @@ from conversation.engine.match import is_consent_word
 from conversation.engine.types import Fields, OneOf, Type
 
 STATE: Final = (
-    "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "replies", "unmatched", "commands", "outcomes", "after",
-    "visits", "go", "end",
+    "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "back", "replies", "unmatched", "commands",
+    "outcomes", "after",    "visits", "go", "end",
 )  # fmt: skip
 KINDS: Final = ("choice", "picked", "consent", "entity")
 _NO_PRODUCTS: Final = build_lexicon(())
@@ -60,10 +60,10 @@ class StateReader(FormReader):
             ask=asked.ask if asked else None,
             wait=self._wait(found, place) if found.get("wait") is not None else None,
             form=self.form(found, place) if found.get("form") is not None else None,
-            people=self._handoff(found.get("handoff"), place) if found.get("handoff") is not None else None,
+            people=self._handoff(found, place) if found.get("handoff") is not None else None,
             replies=self._replies(found, asked, place) if asked else (),
             unmatched=self._unmatched(found.get("unmatched"), place) if found.get("unmatched") is not None else None,
-            commands=self._narrowed(found.get("commands"), place),
+            commands=self._narrowed(found, place),
             after=self._after(found.get("after"), place),
             go=self.go(way, self.scope) if (way := found.get("go")) is not None else (),
             end=end.text if (end := self.word(found.get("end"), "the result")) is not None else None,
@@ -76,19 +76,21 @@ class StateReader(FormReader):
             self.add("W5", node.key(waits[1]), f"a state stops once: it has `{waits[0]}` already", "make it two states")
         if waits in (["ask"], ["wait"]) and ways:
             self.add("T3", node.key(ways[0]), f"the turn stops at `{waits[0]}`: `{ways[0]}` would never be reached")
-        if waits == ["handoff"] and ways != ["end"]:
-            self.add("T3", node.key("handoff"), "a handoff ends the flow: it needs `end`", "e.g. end: handed_off")
+        back = node.get("back") is not None
+        if waits == ["handoff"] and (ways != ["end"] if not back else bool(ways)):
+            self.add("T3", node.key("handoff"), "a handoff ends the flow with `end`, or waits and goes `back`", "one of the two")
         if waits in ([], ["form"]) and len(ways) != 1:
             stops = (
                 "stops when its form is filled: it needs `go` or `end`" if waits else "stops without `ask`, `wait`, `go` or `end`"
             )
             message = "has both `go` and `end`" if ways else stops
             self.add("T3", key, f"`{key.text}` {message}")
-        for name, owner in (("replies", "ask"), ("outcomes", "wait"), ("correct", "form")):
+        for name, owner in (("replies", "ask"), ("outcomes", "wait"), ("correct", "form"), ("back", "handoff")):
             if node.get(name) is not None and owner not in waits:
                 self.add("Y2", node.key(name), f"`{name}` belongs to `{owner}`, which this state has not")
         for name in ("unmatched", "commands", "after"):
-            if node.get(name) is not None and not {"ask", "wait", "form"} & set(waits):
+            with_people = waits == ["handoff"] and back and name != "unmatched"
+            if node.get(name) is not None and not {"ask", "wait", "form"} & set(waits) and not with_people:
                 self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask`, `form` or `wait`")
         if waits == ["ask"] and node.get("replies") is None:
             self.add("T5", node.key("ask"), "this question has no `replies`: no customer could leave it")
@@ -141,20 +143,23 @@ class StateReader(FormReader):
                 timers.append(After(name=f"after:{key.text}", seconds=seconds, edge=edge, at=key.at))
         return tuple(timers)
 
-    def _handoff(self, node: Node | None, place: str) -> ToPeople | None:
-        found = self.map(node, "`handoff`", ("queue", "note"))
+    def _handoff(self, state: Map, place: str) -> ToPeople | None:
+        found = self.map(state.get("handoff"), "`handoff`", ("queue", "note"))
         if found is None:
             return None
         queue = self.word(self.need(found, "queue", "`handoff`"), "the queue")
         note = self.text(self.need(found, "note", "`handoff`"), f"{place}.handoff.note", self.scope)
-        return ToPeople(queue=queue.text, note=note, at=found.at) if queue and note else None
+        way = state.get("back")
+        back = self.edge(way, f"{place}.back", self.scope) if way is not None else None
+        return ToPeople(queue=queue.text, note=note, back=back, at=found.at) if queue and note else None
 
-    def _narrowed(self, node: Node | None, place: str) -> tuple[Command, ...]:
-        """The flow's commands, or `only` some of them, with this state's own answers to them."""
+    def _narrowed(self, state: Map, place: str) -> tuple[Command, ...]:
+        """The flow's commands, or `only` some of them, with this state's own answers to them. With people: none but these."""
+        node = state.get("commands")
         found = self.map(node, "`commands`", ("only", *self.commands)) if node is not None else None
+        kept = set(self.commands) if state.get("handoff") is None else set[str]()
         if found is None:
-            return tuple(self.commands.values())
-        kept = set(self.commands)
+            return tuple(command for command in self.commands.values() if command.name in kept)
         if found.get("only") is not None:
             names = [self.name(item, "command", self.commands) for item in self.items(found.get("only"), "`only`")]
             kept = {name for name in names if name is not None}

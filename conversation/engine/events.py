@@ -65,5 +65,22 @@ class Returned:
     value: JSON = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PersonSaid:
+    """Somebody of the vendor's people wrote to the customer."""
+
+    id: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonLeft:
+    """The vendor's people are done: the conversation goes on where its handoff says."""
+
+    id: str
+    at: datetime
+
+
 FromCustomer: TypeAlias = Said | Tapped | Shared
-Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned
+Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned | PersonSaid | PersonLeft

@@ -75,13 +75,25 @@ class ChangeLanguage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmitMetric:
+    """`emit`: count something, with a number if there is one."""
+
+    name: str
+    value: Condition | None
+    at: At
+
+
+SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric
+
+
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """What happens on the way out of a wait or a call: set slots, speak, then go, visit a flow, or ask again.
 
     `resume` asks the open question again and counts nothing. `visit` runs a flow, then asks again.
     """
 
-    do: tuple[SetSlots | ChangeLanguage, ...]
+    do: tuple[SmallAction, ...]
     say: tuple[Line, ...]
     go: tuple[Branch, ...]
     at: At
@@ -111,7 +123,7 @@ class CallFlow:
     at: At
 
 
-Action: TypeAlias = SetSlots | ChangeLanguage | CallService | CallFlow
+Action: TypeAlias = SmallAction | CallService | CallFlow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +189,14 @@ class WaitFor:
 
 @dataclass(frozen=True, kw_only=True)
 class ToPeople:
-    """Hand the conversation to a queue of people."""
+    """Hand the conversation to a queue of people. With `back` it waits with them, and goes there when they give it back.
+
+    While it waits only what the state lists is answered; without `back` the flow ends.
+    """
 
     queue: str
     note: Text
+    back: "Edge | None"
     at: At
 
 
@@ -218,7 +234,7 @@ class FormField:
     entity   reads the answer out of a message; it may also be read ahead of its question, and corrected later
     longest  a free text of so many characters: the whole message. With neither, the answer is one of the choices
     skip     words for "nothing": the slot is then none
-    title    what the slot is called when the customer is asked which one to change
+    title    what the slot is called when the customer is asked which one to change; None where nothing is corrected
     """
 
     name: str
@@ -227,7 +243,7 @@ class FormField:
     longest: int | None
     skip: frozenset[str]
     check: Check | None
-    title: Text
+    title: Text | None
     at: At
 
 
@@ -315,7 +331,7 @@ class State:
     @property
     def waits(self) -> bool:
         """Whether a turn can end here and go on."""
-        return self.asks or self.wait is not None
+        return self.asks or self.wait is not None or (self.people is not None and self.people.back is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +381,14 @@ class Reminder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Farewell:
+    """What a flow does when it is walked away from: it ends with `left`."""
+
+    do: tuple[SmallAction, ...]
+    say: tuple[Line, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flow:
     """A named piece of conversation. Its first state is where it starts."""
 
@@ -378,6 +402,7 @@ class Flow:
     expiry: Expiry | None
     reminder: Reminder | None
     at: At
+    on_leave: Farewell | None = None
     results: frozenset[str] = frozenset()
 
 

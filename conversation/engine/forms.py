@@ -282,7 +282,7 @@ def _ask_which(running: Running, here: _Open, fits: Mapping[str, JSON]) -> None:
     form = here.form
     if form.which is None or form.button is None:
         raise Broken(f"{running.top.flow}.{here.wait.state} takes no corrections")
-    titles = {name: running.write(form.field(name).title) for name in fits}
+    titles = {name: running.write(title) for name in fits if (title := form.field(name).title) is not None}
     ids = {name: running.choice_id(here.wait, name) for name in fits}
     if len(fits) <= MOST_BUTTONS:
         running.send(

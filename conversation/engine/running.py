@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from conversation.engine.catalogue import CallSpec
-from conversation.engine.context import Context
+from conversation.engine.context import WEEKDAYS, Context
 from conversation.engine.effects import (
     Button,
     Call,
     Consent,
     Effect,
+    Emit,
     Ended,
     HandOff,
     Menu,
@@ -32,9 +33,11 @@ from conversation.engine.flow import (
     Condition,
     EachRow,
     Edge,
+    EmitMetric,
     Flow,
     Line,
     SetSlots,
+    SmallAction,
     State,
     Text,
 )
@@ -69,8 +72,11 @@ class Running:
         self.cost = pending.cost if pending else 0
         self.consent: Consent | None = pending.consent if pending else None
         self.pending: Pending | None = None
+        self.silence_is_new = False
         self.effects: list[Effect] = []
         self.trace: list[TraceEntry] = []
+        local = at.astimezone(bundle.timezone)
+        self.now: Record = {"hour": local.hour, "minute": local.minute, "weekday": WEEKDAYS[local.weekday()]}
 
     # --- what stands where
 
@@ -113,6 +119,7 @@ class Running:
         names["customer"] = {**self.context.customer, "language": self.speaking}
         names["order"] = self.context.order
         names["conversation"] = conversation
+        names["now"] = self.now
         if self.top.event:
             names["event"] = self.top.event
         names.update(extra)
@@ -293,7 +300,7 @@ class Running:
     def _act(self, state: State, first: int) -> str | None:
         for index, action in enumerate(state.do[first:], first):
             match action:
-                case SetSlots() | ChangeLanguage():
+                case SetSlots() | ChangeLanguage() | EmitMetric():
                     self._do(action)
                 case CallService():
                     self._call(action, index)
@@ -301,7 +308,9 @@ class Running:
                 case CallFlow():
                     return self._call_flow(action, index)
         self.say(state.say)
-        if state.ask is not None or state.wait is not None:
+        if state.people is not None:
+            self.effects.append(HandOff(queue=state.people.queue, note=self.write(state.people.note)))
+        if state.waits and state.form is None:
             self._open(state)
             return None
         return self.fill_form(state) if state.form is not None else self._leave(state)
@@ -317,8 +326,6 @@ class Running:
         return None
 
     def _leave(self, state: State) -> str | None:
-        if state.people is not None:
-            self.effects.append(HandOff(queue=state.people.queue, note=self.write(state.people.note)))
         if state.end is not None:
             return self.end(state.end)
         return self._choose(state.go, NO_NAMES)
@@ -340,7 +347,7 @@ class Running:
                 return branch.to
         raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
 
-    def _do(self, action: SetSlots | ChangeLanguage, extra: Record = NO_NAMES) -> None:
+    def _do(self, action: SmallAction, extra: Record = NO_NAMES) -> None:
         match action:
             case SetSlots():
                 for slot, value in action.values:
@@ -349,6 +356,11 @@ class Running:
                 languages = self.bundle.languages
                 self.language = action.to or languages[(languages.index(self.speaking) + 1) % len(languages)]
                 self.effects.append(SwitchLanguage(language=self.language))
+            case EmitMetric():
+                number = self.evaluate(action.value, extra) if action.value is not None else None
+                place = f"{self.top.flow}.{self.top.state}"
+                self.effects.append(Emit(name=action.name, place=place, value=number if isinstance(number, int) else None))
+                self.note("emitted", place, name=action.name, value=number)
 
     def set_slot(self, slot: str, value: JSON) -> None:
         """Give a slot of the running flow a value."""
@@ -455,7 +467,9 @@ class Running:
             self.result = result
             return None
         if gone.visiting:
-            return self.come_back(quietly=bool(gone.event) and self.messages == 0)
+            self.silence_is_new = bool(gone.came_from)  # the host has dropped the timers under a question of the visit's
+            # Whoever says nothing is not spoken to: an event or a timer ended the visit.
+            return self.come_back(quietly=self.spoke_turn != self.turn and self.messages == 0)
         action = self.state.do[self.top.action]
         index = self.top.action
         self.top = replace(self.top, action=-1)
@@ -470,6 +484,10 @@ class Running:
     def unwind_to(self, index: int) -> None:
         """Walk away from the flows above frame `index`."""
         while len(self.frames) > index + 1:
+            farewell = self.flow.on_leave
+            for action in farewell.do if farewell is not None else ():
+                self._do(action)
+            self.say(farewell.say if farewell is not None else ())
             gone = self.frames.pop()
             self.effects.append(Ended(flow=gone.flow, result=LEFT))
             self.note("ended", gone.flow, result=LEFT)

@@ -2,11 +2,23 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from conversation.engine import forms, silence
 from conversation.engine.context import Context
 from conversation.engine.effects import Consent, Effect, TraceEntry
-from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
+from conversation.engine.events import (
+    Event,
+    FromCustomer,
+    Happened,
+    PersonLeft,
+    PersonSaid,
+    Returned,
+    Said,
+    Shared,
+    Tapped,
+    TimerFired,
+)
 from conversation.engine.flow import Bundle, Start
 from conversation.engine.match import Match, is_consent_word, is_open, match
 from conversation.engine.normalise import normalise
@@ -14,6 +26,8 @@ from conversation.engine.running import Running, read_path
 from conversation.engine.snapshot import Snapshot, Wait
 from conversation.engine.values import JSON
 from conversation.errors import Broken
+
+PERSON: Final = "person"  # the place of what people write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,11 @@ def step(bundle: Bundle, snapshot: Snapshot, event: Event, context: Context) -> 
             running = _timer(bundle, snapshot, event, context)
         case Happened():
             running = _happened(bundle, snapshot, event, context)
+        case PersonSaid():
+            running = _begin(bundle, snapshot, event.at, context)
+            running.send(PERSON, event.text)
+        case PersonLeft():
+            running = _given_back(bundle, snapshot, event, context)
         case Said() | Tapped() | Shared():
             running = _message(bundle, snapshot, event, context)
     if running is None:
@@ -111,6 +130,17 @@ def _happened(bundle: Bundle, snapshot: Snapshot, event: Happened, context: Cont
     return running
 
 
+def _given_back(bundle: Bundle, snapshot: Snapshot, event: PersonLeft, context: Context) -> Running:
+    running = _begin(bundle, snapshot, event.at, context)
+    people = running.state.people if running.frames else None
+    if people is None or people.back is None:
+        running.note("no person had it")
+        return running
+    running.note("given back", f"{running.top.flow}.{running.top.state}")
+    running.run(running.take(people.back))
+    return running
+
+
 def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: Context) -> Running:
     running = _begin(bundle, snapshot, event.at, context)
     running.spoke_turn, running.spoke_at = running.turn, event.at.isoformat()
@@ -147,6 +177,9 @@ def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> 
     if found.command is not None:
         return running.take(found.command.edge)
     reply = found.reply
+    if reply is None and running.state.people is not None:
+        running.note("with a person", f"{running.top.flow}.{running.top.state}")
+        return None
     if reply is None:
         return running.unmatched()
     if reply.consent is not None and not _consent(running, wait, reply.consent, event):

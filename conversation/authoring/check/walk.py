@@ -21,6 +21,7 @@ from conversation.engine.flow import (
     ChangeLanguage,
     Condition,
     Edge,
+    EmitMetric,
     Flow,
     SetSlots,
     State,
@@ -154,7 +155,7 @@ class _Walk:
             return
         action = state.do[index]
         match action:
-            case SetSlots() | ChangeLanguage():
+            case SetSlots() | ChangeLanguage() | EmitMetric():
                 yield Move(told="", at=None, to=replace(here, point=index + 1))
             case CallService():
                 yield from self._call(here, action, index)
@@ -288,11 +289,19 @@ class _Walk:
             yield from self._heard(here, state)
             for after in state.after:
                 yield from self._edge(here, after.edge, f"{after.name.removeprefix('after:')} pass")
-            expiry = self.bundle.flows[here.top.flow].expiry
-            if state.asks and expiry is not None:
-                yield self._to(here, expiry.to, "the customer says nothing for long", expiry.at)
+            if state.asks:
+                yield from self._expired(here)
             yield from self._late(here)
         yield from self._awaited(waiting, state)
+
+    def _expired(self, here: Situation) -> Iterator[Move]:
+        """The expiry of the running flow, else of the nearest one under it: those above are left."""
+        for depth in range(len(here.stack), 0, -1):
+            expiry = self.bundle.flows[here.stack[depth - 1].flow].expiry
+            if expiry is not None:
+                left = replace(here, stack=here.stack[:depth])
+                yield self._to(left, expiry.to, "the customer says nothing for long", expiry.at)
+                return
 
     @staticmethod
     def _meanwhile(here: Situation) -> Iterator[Situation]:
@@ -304,6 +313,8 @@ class _Walk:
     def _heard(self, here: Situation, state: State) -> Iterator[Move]:
         if state.form is not None:
             yield Move(told="customer answers everything", at=None, to=replace(here, point=DONE, held=False))
+        if state.people is not None and state.people.back is not None:
+            yield from self._edge(here, state.people.back, "a person gives the conversation back")
         for reply in state.replies:
             told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
             yield from self._edge(replace(here, held=reply.consent is not None), reply.edge, told)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conversation.engine.flow import (
+    Action,
     Ask,
     At,
     Branch,
@@ -12,6 +13,7 @@ from conversation.engine.flow import (
     ChangeLanguage,
     Condition,
     Edge,
+    EmitMetric,
     Flow,
     Line,
     SetSlots,
@@ -54,6 +56,8 @@ class Ways:
         for redirect in state.redirects:
             self._condition(redirect.condition, none)
             self._edge(redirect.edge, none)
+        if self.flow.expiry is not None and any(isinstance(action, CallFlow) for action in state.do):
+            self.on.append(Way(to=self.flow.expiry.to, sets=none, at=self.flow.expiry.at))  # while the called flow asks
         sets = none
         for action in state.do:
             sets = self._action(action, sets)
@@ -62,9 +66,11 @@ class Ways:
         self._wait(state, sets)
         if state.people is not None:
             self._text(state.people.note, sets)
+            if state.people.back is not None:
+                self._edge(state.people.back, sets)
         self._go(state.go, sets)
 
-    def _action(self, action: SetSlots | ChangeLanguage | CallService | CallFlow, sets: frozenset[str]) -> frozenset[str]:
+    def _action(self, action: Action, sets: frozenset[str]) -> frozenset[str]:
         match action:
             case SetSlots():
                 for slot, value in action.values:
@@ -76,6 +82,9 @@ class Ways:
                 for edge in action.otherwise.values():
                     self._edge(edge, sets)
                 sets |= {action.into} if action.into else frozenset()
+            case EmitMetric():
+                if action.value is not None:
+                    self._condition(action.value, sets)
             case ChangeLanguage():
                 pass
         return sets

@@ -326,5 +326,5 @@ states:
   c: {do: [{call: payments.query, with: {attempt: order.payment_attempt}, else: {pending | not_paid: b}}], go: b}
 """
     with pytest.raises(FlowErrors) as caught:
-        bundle_of(shop, paying, LATE)
+        bundle_of(shop, paying, LATE, *((FLOWS / f"{name}.yaml").read_text() for name in ("support", "pick_branch")))
     assert "P1" in {problem.code for problem in caught.value.problems}
