@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never, cast
+from typing import TypeVar, assert_never, cast
 from uuid import uuid4
 
 import structlog
@@ -59,6 +59,8 @@ from router.timers import Timer
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
 
+EventT = TypeVar("EventT", bound=Event)
+
 log = structlog.get_logger(__name__)
 
 
@@ -97,12 +99,15 @@ class Turns:
         wakeups: Wakeups,
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
+        classify: Callable[[str], str | None] = lambda _text: None,
     ) -> None:
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
         self._databases = databases
         self._bundle = bundle
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
+        self._classify = classify
         self._lexicons = context.Lexicons()
 
     def accept(self, updates: Sequence[Update]) -> None:
@@ -138,7 +143,9 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
-                    turn = self._take(work, conversation, customer, _event_of(entry, at=now), pay_message_id=entry.id)
+                    turn = self._take(
+                        work, conversation, customer, self._understood(_event_of(entry, at=now)), pay_message_id=entry.id
+                    )
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
@@ -187,7 +194,7 @@ class Turns:
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = _heard(update.utterance, entry_id=str(entry_id), at=now)
+                    event = self._understood(_heard(update.utterance, entry_id=str(entry_id), at=now))
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -217,6 +224,9 @@ class Turns:
         log.info("update_of_unknown_kind", kind=update.kind)
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
+
+    def _understood(self, event: EventT) -> EventT:
+        return replace(event, intent=self._classify(event.text)) if isinstance(event, Said) else event
 
     def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
         """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""

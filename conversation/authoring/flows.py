@@ -11,7 +11,8 @@ from conversation.authoring.problems import Source
 from conversation.authoring.reading import Reader, Shared
 from conversation.authoring.states import StateReader
 from conversation.engine.context import WEEKDAYS
-from conversation.engine.flow import Command, Expiry, Farewell, Flow, Reminder, Slot, Start
+from conversation.engine.flow import VENDOR, Command, Expiry, Farewell, Flow, Reminder, Slot, Start
+from conversation.engine.normalise import normalise
 from conversation.engine.types import BOOL, INT, MONEY, STRING, Fields, OneOf, OrNone, Type
 from conversation.engine.types import Scalar as ScalarType
 from conversation.engine.values import JSON
@@ -136,12 +137,12 @@ class FlowReader(PartReader):
     def _starts(self, node: Node | None) -> tuple[Start, ...]:
         starts: list[Start] = []
         for item in self.items(node, "`starts_when`"):
-            found = self.map(item, "a start", ("words", "entity", "as", "event", "any", "go"))
+            found = self.map(item, "a start", ("words", "link", "entity", "as", "event", "any", "go"))
             if found is None:
                 continue
-            kinds = [kind for kind in ("words", "entity", "event", "any") if found.get(kind) is not None]
+            kinds = [kind for kind in ("words", "link", "entity", "event", "any") if found.get(kind) is not None]
             if len(kinds) != 1:
-                self.add("Y2", item, "a start is one of `words`, `entity`, `event` or `any: true`")
+                self.add("Y2", item, "a start is one of `words`, `link`, `entity`, `event` or `any: true`")
                 continue
             entity = self.name(found.get("entity"), "entity", self.catalogue.entities, "C1")
             event = self.name(found.get("event"), "event", self.catalogue.events, "C1")
@@ -150,6 +151,7 @@ class FlowReader(PartReader):
                 Start(
                     at=item.at,
                     words=self.words(found.get("words"), "`words`")[0],
+                    link=self._link(found.get("link")),
                     entity=entity,
                     into=into,
                     event=event,
@@ -158,6 +160,14 @@ class FlowReader(PartReader):
                 )
             )
         return tuple(starts)
+
+    def _link(self, node: Node | None) -> str | None:
+        word = self.word(node, "`link`")
+        plain = word.text.replace(VENDOR, "") if word else ""
+        if word is not None and (not normalise(plain) or "{" in plain or "}" in plain):
+            self.add("Y2", word, "`link` is the text of a wa.me link; it may hold {vendor}", "e.g. shop-{vendor}")
+            return None
+        return word.text if word else None
 
     def _commands(self, node: Node | None, scope: Scope) -> dict[str, Command]:
         found = self.map(node, "`commands`") if node is not None else None

@@ -77,7 +77,10 @@ class PartReader(Reader):
         return word.text
 
     def go(self, node: Node, scope: Scope) -> tuple[Branch, ...]:
-        """`go: state`, or a list of {if, to} whose last entry has no `if`."""
+        """`go: state`, `go: {split: {a: 50, b: 50}}`, or a list of {if, to} whose last entry has no `if`."""
+        if isinstance(node, Map):
+            self.map(node, "`go`", ("split",))
+            return self._split(node.get("split"))
         if not isinstance(node, Items):
             to = self.target(node)
             return (Branch(condition=None, to=to, at=node.at),) if to else ()
@@ -99,6 +102,17 @@ class PartReader(Reader):
                 branches.append(Branch(condition=condition[0] if condition else None, to=to, at=item.at))
         if not node.items:
             self.add("T3", node, "`go` is empty")
+        return tuple(branches)
+
+    def _split(self, node: Node | None) -> tuple[Branch, ...]:
+        found = self.map(node, "`split`")
+        branches: list[Branch] = []
+        for key, value in found.entries if found else ():
+            to, share = self.target(key), self.number(value, "a share", least=1, most=1000)
+            if to and share:
+                branches.append(Branch(condition=None, to=to, at=key.at, share=share))
+        if found is not None and len(found.entries) < 2:
+            self.add("X5", found, "a split has at least two ways", "e.g. split: {short: 50, long: 50}")
         return tuple(branches)
 
     def say(self, node: Node | None, place: str, scope: Scope) -> tuple[Line, ...]:

@@ -28,15 +28,11 @@ from conversation.engine.types import Scalar as ScalarType
 
 NOT_BUILT: Final = {
     "collect": "use `form`",
-    "split": "",
+    "split": "write go: {split: {a: 50, b: 50}}",
     "schedule": "",
     "template": "",
     "publish": "",
     "vendors": "",
-    "link": "use `words` or `any: true`",
-    "patterns": "use `words` or an `entity`",
-    "pattern": "use `words` or an `entity`",
-    "intent": "use `words` or an `entity`",
 }
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -67,6 +63,7 @@ class Shared:
     problems: Problems
     languages: tuple[str, ...]
     translations: Mapping[str, Mapping[str, Translation]]
+    intents: tuple[str, ...] = ()  # what a classifier may answer
     texts: dict[str, Text] = field(default_factory=dict)
     parsed: dict[str, dict[str, jinja.Template]] = field(default_factory=dict)  # place -> language -> AST, for the checks
 

@@ -25,13 +25,16 @@ from conversation.engine.flow import (
 )
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.match import is_consent_word
+from conversation.engine.patterns import LONGEST_MESSAGE, Pattern, PatternError, compile_pattern
 from conversation.engine.types import Fields, OneOf, Type
+from conversation.engine.types import Scalar as ScalarType
 
 STATE: Final = (
     "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "back", "replies", "unmatched", "commands",
     "outcomes", "after",    "visits", "go", "end",
 )  # fmt: skip
-KINDS: Final = ("choice", "picked", "consent", "entity")
+KINDS: Final = ("choice", "picked", "consent", "entity", "pattern", "intent")
+_CODE: Final = ScalarType(name="string", longest=LONGEST_MESSAGE)
 _NO_PRODUCTS: Final = build_lexicon(())
 
 
@@ -217,13 +220,13 @@ class StateReader(FormReader):
         words, written = self.words(found.get("words"), "`words`")
         self._check_words(written)
         if len(kinds) > 1 or (not kinds and not written):
-            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity` or `words`")
+            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent` or `words`")
             return None
         kind = kinds[0] if kinds else "words"
         word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]
         if word is None:
             return None
-        name = word.text if kind != "picked" else "picked"
+        name = word.text if kind not in ("picked", "pattern") else kind
         into, value = self._value(kind, word, found, asked)
         scope = self.scope.plus({into: value} if into and value else {})
         check = self._check(found.get("check"), f"{place}.replies.{name}", scope) if found.get("check") is not None else None
@@ -238,6 +241,8 @@ class StateReader(FormReader):
             picked=kind == "picked",
             consent=self.name(word, "consent", self.catalogue.consents, "C1") if kind == "consent" else None,
             entity=self.name(word, "entity", self.catalogue.entities, "C1") if kind == "entity" else None,
+            pattern=self._pattern(word) if kind == "pattern" else None,
+            intent=self.name(word, "intent", self.shared.intents) if kind == "intent" else None,
             words=words,
             into=into,
             check=check,
@@ -251,11 +256,11 @@ class StateReader(FormReader):
                 self.add("R1", word, "nothing can be picked here: the list has no rows with `each`")
                 return None, None
             return self.fill(word, asked.item, "the picked row"), asked.item
-        if kind != "entity" or word.text not in self.catalogue.entities:
+        if kind != "pattern" and (kind != "entity" or word.text not in self.catalogue.entities):
             if kept is not None:
-                self.add("Y2", kept, "`as` belongs to an `entity`")
+                self.add("Y2", kept, "`as` belongs to an `entity` or a `pattern`")
             return None, None
-        value = self.catalogue.entities[word.text].type
+        value = self.catalogue.entities[word.text].type if kind == "entity" else _CODE
         if kept is None:
             return None, None
         if kept.text in self.names.slots:
@@ -264,6 +269,13 @@ class StateReader(FormReader):
             self.add("Y2", kept, f"`{kept.text}` cannot be used as a name here", suggest(kept.text, self.names.slots))
             return None, None
         return kept.text, value
+
+    def _pattern(self, word: Scalar) -> Pattern | None:
+        try:
+            return compile_pattern(word.text)
+        except PatternError as error:
+            self.add("X1", word, str(error))
+            return None
 
     def _check(self, node: Node | None, place: str, scope: Scope) -> Check | None:
         found = self.map(node, "`check`", ("if", "else"))

@@ -9,11 +9,15 @@ from conversation.engine.values import JSON, Record
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """The customer wrote `text`. `id` names the inbox entry that holds it."""
+    """The customer wrote `text`. `id` names the inbox entry that holds it.
+
+    `intent` is what a classifier outside made of it: a part of the event, so that no replay asks it again.
+    """
 
     id: str
     at: datetime
     text: str
+    intent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

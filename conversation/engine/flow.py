@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import Expression, Template
+from conversation.engine.patterns import Pattern
 from conversation.engine.types import Type
 from conversation.engine.values import JSON
+
+VENDOR: Final = "{vendor}"  # in the text of a link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +48,15 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """Where to go, if `condition` holds. The last branch of a `go` has none."""
+    """Where to go, if `condition` holds. The last branch of a `go` has none.
+
+    `share` is set in a `split`: so many of the shares of all its branches go here.
+    """
 
     condition: Condition | None
     to: str
     at: At
+    share: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +217,9 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One way a message can be understood. Exactly one of choice, picked, consent, entity is set, or only words.
+    """One way a message can be understood. Exactly one of choice, picked, consent, entity, pattern, intent is set, or only words.
 
-    `name` is what traces and places call it; `into` takes the value of picked and entity.
+    `name` is what traces and places call it; `into` takes the value of picked, entity and pattern.
     """
 
     name: str
@@ -222,6 +229,8 @@ class Reply:
     picked: bool = False
     consent: str | None = None
     entity: str | None = None
+    pattern: Pattern | None = None
+    intent: str | None = None
     words: frozenset[str] = frozenset()
     into: str | None = None
     check: Check | None = None
@@ -347,10 +356,14 @@ class Slot:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """One way a flow starts: words, an entity read from the message, an event, or anything at all."""
+    """One way a flow starts: words, the text of a wa.me link, an entity read from the message, an event, or anything at all.
+
+    In a link `{vendor}` stands for the vendor's name, in small letters with hyphens: "shop-mama-duka".
+    """
 
     at: At
     words: frozenset[str] = frozenset()
+    link: str | None = None
     entity: str | None = None
     into: str | None = None
     event: str | None = None

@@ -1,5 +1,6 @@
 """A turn while it runs: states are entered, acted and left until a wait, a call or an end."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -342,10 +343,22 @@ class Running:
         return self._choose(edge.go, extra)
 
     def _choose(self, branches: Sequence[Branch], extra: Record) -> str:
+        if branches and branches[0].share is not None:
+            return self._draw(branches)
         for branch in branches:
             if branch.condition is None or self.evaluate(branch.condition, extra):
                 return branch.to
         raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
+
+    def _draw(self, branches: Sequence[Branch]) -> str:
+        """Draw by share. One conversation always draws the same at one place."""
+        place = f"{self.top.flow}.{self.top.state}"
+        shares = [branch.share or 0 for branch in branches]
+        digest = hashlib.sha256(f"{self.before.seed}:{place}".encode()).digest()
+        at = int.from_bytes(digest[:8], "big") % sum(shares)
+        drawn = next(branch for index, branch in enumerate(branches) if at < sum(shares[: index + 1]))
+        self.note("split", place, to=drawn.to)
+        return drawn.to
 
     def _do(self, action: SmallAction, extra: Record = NO_NAMES) -> None:
         match action:

@@ -19,7 +19,7 @@ from conversation.engine.events import (
     Tapped,
     TimerFired,
 )
-from conversation.engine.flow import Bundle, Start
+from conversation.engine.flow import VENDOR, Bundle, Start
 from conversation.engine.match import Match, is_consent_word, is_open, match
 from conversation.engine.normalise import normalise
 from conversation.engine.running import Running, read_path
@@ -227,8 +227,9 @@ def _start(running: Running, event: FromCustomer) -> str | None:
     text = event.text if isinstance(event, Said) else ""
     words = normalise(text)
     starts = [(flow.name, start) for flow in running.bundle.flows.values() for start in flow.starts]
+    vendor = "-".join(str(running.context.vendor["name"]).lower().split())
     for name, start in starts:
-        if words and words in start.words:
+        if words and (words in start.words or words == normalise((start.link or "").replace(VENDOR, vendor))):
             return _started(running, name, start, None, "words")
     for name, start in starts:
         if start.entity is not None and text:

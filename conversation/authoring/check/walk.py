@@ -360,7 +360,7 @@ class _Walk:
             if branch.condition is not None and holds is False:
                 continue
             yield self._to(here, branch.to, told, branch.at)
-            if branch.condition is None or holds is True:
+            if branch.share is None and (branch.condition is None or holds is True):
                 return
 
     @staticmethod
