@@ -58,10 +58,11 @@ def _tie(edit: Record) -> JSON:
 
 def _choose(edit: Record, candidate: Record) -> JSON:
     """A basket edit of the first tie alone, now that the customer has said which; further ties stay to be asked."""
-    tie, *others = _ties(edit) or [None]
-    empty: dict[str, JSON] = {"add": [], "remove": [], "clear": False, "ambiguous": list(others), "missing": [], "unknown": []}
-    if tie is None:
+    ties = _ties(edit)
+    empty: dict[str, JSON] = {"add": [], "remove": [], "clear": False, "ambiguous": ties[1:], "missing": [], "unknown": []}
+    if not ties:
         return empty
+    tie = ties[0]
     line: dict[str, JSON] = {"product": candidate["product"], "name": candidate["name"]}
     if tie["removing"]:
         return {**empty, "remove": [{**line, "qty": tie["qty"]}]}
