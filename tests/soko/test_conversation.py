@@ -34,12 +34,12 @@ def test_a_person_is_listed_what_waits_writes_and_gives_it_back(
     listed = soko("conversation", "list", str(vendor_id), environment=environment)
     assert (conversation in listed.output, "support.person" in listed.output, "Mteja" in listed.output) == (True, True, True)
     said = soko("conversation", "say", str(vendor_id), conversation, "Hello!", environment=environment)
-    assert (said.exit_code, said.output) == (0, "It is on its way.\n")
+    assert (said.exit_code, said.output.endswith("It is on its way.\n")) == (0, True)
     assert [row["text"] for row in chat.rows("SELECT message ->> 'text' AS text FROM outbox WHERE place = 'person'")] == [
         "Hello!"
     ]
     back = soko("conversation", "resume", str(vendor_id), conversation, environment=environment)
-    assert back.output == "No flow runs now: the customer's next message starts one.\n"
+    assert back.output.endswith("No flow runs now: the customer's next message starts one.\n")
 
 
 def test_a_conversation_that_is_not_there_is_a_plain_sentence(environment: dict[str, str], vendor_id: VendorId) -> None:
