@@ -1,6 +1,7 @@
 """`soko flow …`: what helps authors to see and to write flows, beside `soko flow check`."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,7 +10,7 @@ import typer
 from soko.cli.flow import BAD_USAGE, commands
 
 if TYPE_CHECKING:
-    from conversation.engine.flow import Bundle
+    from conversation.engine.flow import Bundle, Flow
 
 FAILED: Final = 1
 Folder = Annotated[Path, typer.Option("--flows", help="the folder with the app.yaml")]
@@ -67,3 +68,35 @@ def _load(folder: Path) -> "Bundle":
     except FlowErrors as errors:
         typer.echo(str(errors), err=True)
         raise typer.Exit(FAILED) from errors
+
+
+class Format(StrEnum):
+    """How a drawing is written."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    SVG = "svg"
+
+
+@commands.command()
+def draw(
+    flow: Annotated[str | None, typer.Argument(help="name of the flow; without one: the first in app.yaml")] = None,
+    form: Annotated[Format, typer.Option("--format", help="how it is written")] = Format.MERMAID,
+    folder: Folder = FLOWS,
+) -> None:
+    """Draw a flow: its start on top, where it ends at the bottom; questions, waits and money are marked."""
+    from conversation.authoring.draw import draw as draw_flow
+    from conversation.authoring.draw import to_dot, to_mermaid
+    from conversation.authoring.draw_svg import to_svg
+
+    bundle = _load(folder)
+    drawing = draw_flow(bundle, _pick(bundle, flow))
+    typer.echo({Format.MERMAID: to_mermaid, Format.DOT: to_dot, Format.SVG: to_svg}[form](drawing), nl=False)
+
+
+def _pick(bundle: "Bundle", name: str | None) -> "Flow":
+    wanted = name or next(iter(bundle.flows))
+    if wanted not in bundle.flows:
+        typer.echo(f"soko: there is no flow {wanted}; there is {', '.join(bundle.flows)}", err=True)
+        raise typer.Exit(BAD_USAGE)
+    return bundle.flows[wanted]
