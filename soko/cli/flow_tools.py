@@ -1,9 +1,11 @@
 """`soko flow …`: what helps authors to see and to write flows, beside `soko flow check`."""
 
 import json
+import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
@@ -11,6 +13,9 @@ from soko.cli.flow import BAD_USAGE, commands
 
 if TYPE_CHECKING:
     from conversation.engine.flow import Bundle, Flow
+    from conversation.engine.values import JSON
+
+    Trace: TypeAlias = tuple[Mapping[str, JSON], ...]
 
 FAILED: Final = 1
 Folder = Annotated[Path, typer.Option("--flows", help="the folder with the app.yaml")]
@@ -100,3 +105,71 @@ def _pick(bundle: "Bundle", name: str | None) -> "Flow":
         typer.echo(f"soko: there is no flow {wanted}; there is {', '.join(bundle.flows)}", err=True)
         raise typer.Exit(BAD_USAGE)
     return bundle.flows[wanted]
+
+
+@commands.command()
+def explore(
+    flow: Annotated[str | None, typer.Argument(help="count the ways of this flow only; without one: of all")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=200, help="turns, at most")] = 40,
+    make_tests: Annotated[Path | None, typer.Option(help="a folder for transcripts of ways that none in tests/ takes")] = None,
+    vendor: Annotated[str, typer.Option(help="whose shop those transcripts are in")] = "mama-duka",
+    folder: Folder = FLOWS,
+) -> None:
+    """Try every path: each reply, command, timer, event, and each way a call may end.
+
+    Exit 1 for turns that break, charges nobody asked for, dead ends, and waits that never come to an end.
+    """
+    from conversation.authoring.explore import SILENCE
+    from conversation.authoring.explore import explore as explore_flows
+
+    bundle = _load(folder)
+    flows = [_pick(bundle, flow).name] if flow is not None else list(bundle.flows)
+    explored = explore_flows(bundle, depth=depth, flows=flows)
+    for finding in explored.findings:
+        typer.echo(f"{finding}\n")
+    for way in explored.never:
+        typer.echo(f"never taken: {way}")
+    bound = "" if explored.complete else f" (stopped at {depth} turns: there is more)"
+    typer.echo(
+        f"{explored.situations} situations, {explored.steps} steps, {explored.depth} turns deep{bound}:"
+        f" {len(explored.taken)} of {len(explored.declared)} ways taken, {len(explored.findings)} findings"
+    )
+    if make_tests is not None:
+        _make_tests(bundle, flows, folder, make_tests, depth=depth, vendor=vendor)
+    if any(finding.kind != SILENCE for finding in explored.findings):
+        raise typer.Exit(FAILED)
+
+
+def _make_tests(bundle: "Bundle", flows: "list[str]", folder: Path, into: Path, *, depth: int, vendor: str) -> None:
+    """Write the transcripts. What is there already is played first, to see which ways it takes."""
+    from conversation.authoring.explore import explore as explore_flows
+    from conversation.authoring.made_tests import choose_paths, write_tests
+    from conversation.authoring.way_names import taken_ways
+
+    explored = explore_flows(bundle, depth=depth, flows=flows, faultless=True)
+    declared = frozenset(explored.declared)
+    covered = {way for trace in _played_traces(folder) for way in taken_ways(declared, trace)}
+    paths = choose_paths(explored, covered)
+    typer.echo(f"{len(covered)} ways are taken by the transcripts in {folder / 'tests'}")
+    if paths:
+        into.mkdir(parents=True, exist_ok=True)
+        file = into / "explored.test.yaml"
+        file.write_text(write_tests(paths, vendor=vendor), encoding="utf-8")
+        typer.echo(f"wrote {file}: {len(paths)} transcripts")
+    beyond = len([way for way in explored.declared if way not in covered and way not in explored.shortest])
+    typer.echo(f"{beyond} ways need a fault of a service or the passing of time while money moves: write these by hand")
+
+
+def _played_traces(folder: Path) -> "list[Trace]":
+    from conversation.authoring.read_transcripts import read_transcripts
+    from soko.logs import configure
+    from soko.replay.stage import find_transcripts, open_own_stage
+    from soko.settings import load_settings
+
+    configure(stream=sys.stderr, level="ERROR")
+    files = find_transcripts([folder / "tests"]) if (folder / "tests").is_dir() else []
+    if not files:
+        return []
+    with open_own_stage(load_settings()) as stage:
+        played = [stage.play(transcript) for file in files for transcript in read_transcripts(file)]
+    return [trace for one in played for trace in one.traces]
