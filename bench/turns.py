@@ -45,9 +45,7 @@ def main() -> None:
         settings = Settings(_env_file=None, home=Path(home))
         with engines(settings) as urls:
             prepare(settings, urls)
-            databases = Databases(
-                platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16
-            )
+            databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16)
             rows = [
                 ("bare SQL of a turn, 1 at a time", _rate(lambda n: _bare(databases, n), at_once=1)),
                 ("whole turn, 1 at a time", _rate(_turns(databases), at_once=1)),
@@ -131,7 +129,8 @@ def _bare(databases: Databases, customer: int) -> None:
             (to_jsonb({"turn": 1}), VENDOR, conversation_id),
         ).fetchone()
         conn.execute(
-            "INSERT INTO outbox (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)"
+            "INSERT INTO outbox"
+            " (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)"
             " VALUES (%s, %s, %s, '254', %s, 0, 'x', %s, %s, %s)",
             (VENDOR, conversation_id, NUMBER, row and row["turn"], to_jsonb({"text": "x"}), now, now),
         )

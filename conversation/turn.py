@@ -243,7 +243,9 @@ class Turns:
                 self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )
         self._write(work, conversation, customer, turn, event)
-        self._observe(turn.report(work.vendor_id, conversation.id))
+        report = turn.report(work.vendor_id, conversation.id)
+        log.info("turn_taken", turn=report.turn, cause=type(event).__name__, state=report.state, replies=len(report.messages))
+        self._observe(report)
         return turn
 
     def _write(self, work: Work, conversation: Conversation, customer: Customer, turn: "_Turn", event: Event) -> None:

@@ -51,7 +51,7 @@ def query_next(
     answer = _ask(daraja, intent, now=now, open_secret=open_secret)
     with unit_of_work(databases, vendor_id) as work:
         _conclude(work, found, answer, now=now)
-    log.info("prompt_queried", intent_id=str(found), answer=str(answer))
+    log.info("prompt_queried", answer=str(answer), **intent.log_ids)
     return True
 
 

@@ -70,14 +70,14 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
             taken = callbacks.next_callback(work, now=now)
             if taken is None:
                 return False
-            verdict = _settle(work, taken, now=now)
+            intent, verdict = _settle(work, taken, now=now)
             callbacks.judge_callback(work, taken, verdict=verdict, now=now)
     except Broken:
         if taken is not None:
             with unit_of_work(databases, vendor_id) as work:
                 callbacks.set_aside(work, taken.id, try_again_at=now + TRY_AGAIN_AFTER)
         raise
-    log.info("callback_settled", intent_id=str(taken.intent_id), verdict=str(verdict))
+    log.info("callback_settled", verdict=str(verdict), **intent.log_ids)
     return True
 
 
@@ -132,7 +132,7 @@ def _same_prompt(result: StkResult, intent: Intent) -> bool:
     )
 
 
-def _settle(work: Work, callback: Callback, *, now: datetime) -> Verdict:
+def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, Verdict]:
     intent = store.lock(work, callback.intent_id)
     result = parse_callback(callback.body)
     verdict = judge(result, intent, speaks_of_another=result is not None and _speaks_of_another(work, intent, result))
@@ -142,7 +142,7 @@ def _settle(work: Work, callback: Callback, *, now: datetime) -> Verdict:
     note(work, intent.id, "callback_judged", told, now=now)
     if verdict in DOUBTS:
         conclusions.doubt(work, intent, reason=verdict, now=now)
-    return verdict
+    return intent, verdict
 
 
 def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, now: datetime) -> Verdict:

@@ -90,6 +90,7 @@ def push_next(
     outcome = daraja.push(request, ready.credentials, ready.token)
     with unit_of_work(databases, vendor_id) as work:
         _record(work, found, outcome, now=now)
+    log.info("prompt_pushed", outcome=type(outcome).__name__, **intent.log_ids)
     return True
 
 
@@ -139,13 +140,11 @@ def _get_ready(
         credentials = open_credentials(intent.shortcode.secret_ref, open_secret)
         return _Ready(credentials=credentials, token=daraja.authorise(credentials))
     except Refused as error:
-        log.error(
-            "payment_secret_unusable", intent_id=str(intent.id), vendor_id=str(vendor_id), code=error.code, error=str(error)
-        )
+        log.error("payment_secret_unusable", vendor_id=str(vendor_id), code=error.code, error=str(error), **intent.log_ids)
         with unit_of_work(databases, vendor_id) as work:
             _end_unsent(work, store.lock(work, intent.id), error=error.code, now=now)
     except Unavailable as error:
-        log.warning("push_waits", intent_id=str(intent.id), error=str(error))
+        log.warning("push_waits", error=str(error), **intent.log_ids)
         with unit_of_work(databases, vendor_id) as work:
             attempts.put_off(work, intent.id, due_at=now + NO_TOKEN_WAIT)
             note(work, intent.id, "push_waits", {"error": str(error)}, now=now)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 from conversation.engine.lexicon import Lexicon
 from conversation.engine.types import Fields, Type
@@ -70,13 +72,20 @@ class ConsentSpec:
     unlocks: tuple[str, ...]
 
 
+class Read(Protocol):
+    """Read a message that came at `at`. None, at load: only whether it can be read matters, not which day it is."""
+
+    def __call__(self, text: str, lexicon: Lexicon, at: datetime | None = None, /) -> JSON:
+        """Return the value, or None when the message is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EntitySpec:
     """A typed thing read out of a message. `read` returns None when the message is not one."""
 
     name: str
     type: Type
-    read: Callable[[str, Lexicon], JSON]
+    read: Read
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,8 @@ class Lexicon:
     """Names and aliases in tokens joined by spaces, each with the ids of the products that carry it.
 
     `longest` is the number of tokens of the longest name; `titles` are the products' names for people; `spelled` holds the
-    names as `guess` compares them; `places` is the same for the places a customer may name, or None.
+    names as `guess` compares them; `unit_words` are the words for units of any product ("trei", "kasha"); `places` is the same
+    for the places a customer may name, or None.
     """
 
     names: Mapping[str, tuple[str, ...]]
@@ -50,6 +51,7 @@ class Lexicon:
     longest: int
     spelled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sold: Mapping[str, Sold] = field(default_factory=dict)
+    unit_words: frozenset[str] = frozenset()
     places: "Lexicon | None" = None
 
     def find(self, phrase: str) -> tuple[str, ...]:
@@ -94,12 +96,14 @@ def build_lexicon(items: Sequence[Record], places: Sequence[Record] = ()) -> Lex
     spelled: dict[str, dict[str, None]] = {}
     for name, ids in names.items():
         spelled.setdefault(_spell(name), {}).update(ids)
+    sold = {str(item["id"]): _sold(item) for item in items}
     return Lexicon(
         names={name: tuple(ids) for name, ids in names.items()},
         titles=titles,
         longest=max((name.count(" ") + 1 for name in names), default=1),
         spelled={name: tuple(ids) for name, ids in spelled.items()},
-        sold={str(item["id"]): _sold(item) for item in items},
+        sold=sold,
+        unit_words=frozenset().union(*(one.unit_words for one in sold.values())),
         places=build_lexicon(places) if places else None,
     )
 

@@ -6,6 +6,7 @@ and for the rungs above it why not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from conversation.engine.catalogue import Catalogue, ConsentSpec
@@ -93,7 +94,7 @@ def match(event: FromCustomer, flow: str, state: State, wait: Wait, catalogue: C
         or _by_consent(event, heard, state, wait, catalogue.consents, passed)
         or _by_words(heard, state, passed)
         or _by_command(heard, state, passed)
-        or _by_entity(heard, state, catalogue, lexicon, passed)
+        or _by_entity(heard, event.at, state, catalogue, lexicon, passed)
     )
     return found or Match(rung="unmatched", passed=tuple(passed))
 
@@ -148,11 +149,13 @@ def _by_command(heard: _Heard, state: State, passed: list[str]) -> Match | None:
     return None
 
 
-def _by_entity(heard: _Heard, state: State, catalogue: Catalogue, lexicon: Lexicon, passed: list[str]) -> Match | None:
+def _by_entity(
+    heard: _Heard, at: datetime, state: State, catalogue: Catalogue, lexicon: Lexicon, passed: list[str]
+) -> Match | None:
     for reply in state.replies:
         if reply.entity is None:
             continue
-        value = catalogue.entities[reply.entity].read(heard.text, lexicon) if heard.text else None
+        value = catalogue.entities[reply.entity].read(heard.text, lexicon, at) if heard.text else None
         if value is not None:
             return Match(rung="entities", passed=tuple(passed), reply=reply, value=value)
         passed.append(f"entities: no {reply.entity} in it")

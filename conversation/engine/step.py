@@ -221,7 +221,7 @@ def _start(running: Running, event: FromCustomer) -> str | None:
             return _started(running, name, start, None, "words")
     for name, start in starts:
         if start.entity is not None and text:
-            value = running.bundle.catalogue.entities[start.entity].read(text, running.context.lexicon)
+            value = running.bundle.catalogue.entities[start.entity].read(text, running.context.lexicon, running.at)
             if value is not None:
                 return _started(running, name, start, value, "entities")
     for name, start in starts:

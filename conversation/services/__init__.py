@@ -3,25 +3,47 @@
 from typing import Final
 
 from conversation.engine.catalogue import Catalogue, EntitySpec, FunctionSpec
+from conversation.engine.dates import read_date, read_time, read_when
 from conversation.engine.effects import Call
 from conversation.engine.entities import read_basket_edit, read_number
-from conversation.engine.types import INT
+from conversation.engine.money import read_money
+from conversation.engine.phones import read_phone
+from conversation.engine.places import read_place
+from conversation.engine.types import INT, MONEY, PHONE, STRING
 from conversation.engine.values import JSON, Record
 from conversation.services import catalog, orders, payments
 from conversation.services.declare import Service, fields_of
 from conversation.services.desk import Answer, Desk
-from conversation.services.shapes import BasketEdit, Customer, Line, Order, Product, ProductPage, Unwanted, Vendor, Wanted
+from conversation.services.shapes import (
+    BasketEdit,
+    Candidate,
+    Customer,
+    Line,
+    Order,
+    Place,
+    PlaceRead,
+    Product,
+    ProductPage,
+    Unclear,
+    Unwanted,
+    Vendor,
+    Wanted,
+    When,
+)
 
 __all__ = ["CATALOGUE", "Answer", "Desk", "run"]
 
 
 def _add_line(product: Record, qty: int) -> JSON:
     """A basket edit that adds so many of one product."""
-    return {"add": [{"product": product["id"], "name": product["name"], "qty": qty}], "remove": [], "unknown": []}
+    line: JSON = {"product": product["id"], "name": product["name"], "qty": qty}
+    return {"add": [line], "remove": [], "clear": False, "ambiguous": [], "missing": [], "unknown": []}
 
 
 _PRODUCT: Final = fields_of(Product, "product")
 _BASKET_EDIT: Final = fields_of(BasketEdit, "basket_edit")
+_WHEN: Final = fields_of(When, "when")
+_PLACE_READ: Final = fields_of(PlaceRead, "place_read")
 _SERVICES: Final[dict[str, Service]] = {
     service.spec.name: service for service in (*catalog.SERVICES, *orders.SERVICES, *payments.SERVICES)
 }
@@ -33,7 +55,12 @@ CATALOGUE: Final = Catalogue(
         "product_page": fields_of(ProductPage, "product_page"),
         "wanted": fields_of(Wanted, "wanted"),
         "unwanted": fields_of(Unwanted, "unwanted"),
+        "candidate": fields_of(Candidate, "candidate"),
+        "unclear": fields_of(Unclear, "unclear"),
         "basket_edit": _BASKET_EDIT,
+        "when": _WHEN,
+        "place": fields_of(Place, "place"),
+        "place_read": _PLACE_READ,
     },
     context={
         "vendor": fields_of(Vendor, "vendor"),
@@ -46,6 +73,12 @@ CATALOGUE: Final = Catalogue(
     entities={
         "number": EntitySpec(name="number", type=INT, read=read_number),
         "basket_edit": EntitySpec(name="basket_edit", type=_BASKET_EDIT, read=read_basket_edit),
+        "phone": EntitySpec(name="phone", type=PHONE, read=read_phone),
+        "money": EntitySpec(name="money", type=MONEY, read=read_money),
+        "date": EntitySpec(name="date", type=STRING, read=read_date),
+        "time": EntitySpec(name="time", type=STRING, read=read_time),
+        "when": EntitySpec(name="when", type=_WHEN, read=read_when),
+        "place": EntitySpec(name="place", type=_PLACE_READ, read=read_place),
     },
     functions={
         "add_line": FunctionSpec(name="add_line", takes=(_PRODUCT, INT), gives=_BASKET_EDIT, run=_add_line),

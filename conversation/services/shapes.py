@@ -50,12 +50,64 @@ class Unwanted(Shape):
     qty: int | None
 
 
+class Candidate(Shape):
+    """A product that the customer may have meant."""
+
+    product: Id
+    name: str
+
+
+class Unclear(Shape):
+    """Something to ask back. `words` are the customer's; `qty` None: none was said, or it is what has to be asked.
+
+    which     several products are called so
+    how_many  one product, and an amount that is no whole number of its units, or is money, or out of bounds
+    """
+
+    words: str
+    why: Literal["which", "how_many"]
+    qty: int | None
+    removing: bool
+    candidates: list[Candidate]
+
+
 class BasketEdit(Shape):
-    """What to put in, what to take out, and what was not understood."""
+    """What to put in, what to take out, and what was not understood.
+
+    clear      everything goes out first
+    ambiguous  what to ask back
+    missing    words that no product is near to
+    unknown    all that was not understood, in words: for flows that ask nothing back
+    """
 
     add: list[Wanted]
     remove: list[Unwanted]
+    clear: bool
+    ambiguous: list[Unclear]
+    missing: list[str]
     unknown: list[str]
+
+
+class When(Shape):
+    """A day, "2026-03-12", with a time, "14:30", or a part of the day when they were said."""
+
+    date: str
+    time: str | None
+    part: Literal["morning", "afternoon", "evening", "night"] | None
+
+
+class Place(Shape):
+    """One of the vendor's places."""
+
+    id: Id
+    name: str
+
+
+class PlaceRead(Shape):
+    """The place that was named, or, when that is None, those it could be."""
+
+    place: Place | None
+    candidates: list[Place]
 
 
 class Vendor(Shape):

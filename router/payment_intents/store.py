@@ -99,6 +99,11 @@ class Intent:
     receipt: str | None
     attempt: Attempt
 
+    @property
+    def log_ids(self) -> dict[str, str]:
+        """Name it on a log line: its own id, and the conversation's."""
+        return {"intent_id": str(self.id), "conversation_id": str(self.conversation_id)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

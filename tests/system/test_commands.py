@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -57,6 +58,16 @@ def test_demo_as_json_is_one_paid_order_and_leaves_nothing_running(environment: 
     assert any(told["payment"]["receipt"] in message["text"] for message in sent)
     assert {"start", "all"} <= told["seconds"].keys()
     assert left_running(environment["SOKO_HOME"]) == []
+    assert_logs_name_conversations_and_nobody(Path(environment["SOKO_HOME"]) / "demo/logs")
+
+
+def assert_logs_name_conversations_and_nobody(logs: Path) -> None:
+    lines = [json.loads(line) for name in ("web", "worker") for line in (logs / f"{name}.log").read_text().splitlines()]
+    about = {"turn_taken", "message_sent", "prompt_pushed", "callback_settled"}
+    told = [line for line in lines if line["event"] in about]
+    assert {line["event"] for line in told} == about
+    assert len({line["conversation_id"] for line in told}) == 1
+    assert not [line for line in lines if re.search(r"254700\d{6}", json.dumps(line))]
 
 
 def test_up_serves_until_interrupted_and_stops_all_it_started(environment: dict[str, str]) -> None:
