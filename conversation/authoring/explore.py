@@ -7,10 +7,10 @@ from which the conversation can never come to an end. Situations that differ onl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from conversation.authoring.pretend import NONSENSE, Ending, Pretend, World, phrases_for, shape
+from conversation.authoring.pretend import NONSENSE, START, Ending, Pretend, World, phrases_for, shape
 from conversation.authoring.way_names import Way, declared_ways, taken_ways
 from conversation.engine.effects import Call, Effect, Send, SetTimer
 from conversation.engine.events import Event, Happened, Returned, Said, Tapped, TimerFired
@@ -26,7 +26,6 @@ from conversation.errors import Broken, ContractBroken, LimitCrossed
 SILENCE: Final = "silence"  # the one finding that is a matter of taste
 DEPTH: Final = 40
 MOST: Final = 20_000
-_START: Final = datetime(2026, 3, 2, 6, 15, tzinfo=UTC)
 _TRIES: Final = 30
 AGAIN: Final = 2
 Key: TypeAlias = str
@@ -197,7 +196,7 @@ class _Explorer:
 
     def _moves(self, place: Place) -> Iterator[Move]:
         snapshot, world = place.snapshot, place.world
-        at = _START + timedelta(minutes=snapshot.turn + 1)
+        at = START + timedelta(minutes=snapshot.turn + 1)
         wait = snapshot.frames[-1].wait if snapshot.frames else None
         if wait is None:
             yield from self._beginnings(world, at)
@@ -268,7 +267,7 @@ class _Explorer:
 
     @staticmethod
     def _timers(place: Place, wait: Wait, world: World) -> Iterator[Move]:
-        now = _START + timedelta(minutes=place.snapshot.turn)
+        now = START + timedelta(minutes=place.snapshot.turn)
         for name, due in place.timers.items():
             kind = "is reminded" if name.startswith(REMIND) else "says nothing for long" if name.startswith(EXPIRES) else "waits"
             seconds = max(1, round((due - now).total_seconds()))

@@ -5,6 +5,7 @@ What cannot be known from the catalogue alone is taken both ways; nothing here d
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from conversation.engine.catalogue import CallSpec, Catalogue, Outcome
@@ -19,11 +20,14 @@ PHONE: Final = "254700000001"
 BUSY: Final = "busy"  # a prompt for this order is open already: only after one was sent
 # What customers might write; each entity reads at least one of them.
 PHRASES: Final = (
-    "2 unga", "toa unga", "2 unga na 1 kuku", "2", "500", "0712345678", "500 bob", "kesho saa mbili", "kesho", "10:30", "Rongai",
+    "2 unga", "toa unga", "2 unga na 1 kuku", "nusu kilo unga", "2", "500", "0712345678", "500 bob", "kesho saa mbili", "kesho",
+    "10:30", "Rongai",
 )  # fmt: skip
 NONSENSE: Final = "qwerty asdf"
+START: Final = datetime(2026, 3, 2, 6, 15, tzinfo=UTC)
 LEXICON: Final[Lexicon] = build_lexicon(
-    [{"id": "1", "name": PRODUCT, "aliases": ["unga"], "unit": "2kg", "price": PRICE, "stock": 9}]
+    [{"id": "1", "name": PRODUCT, "aliases": ["unga"], "unit": "2kg", "price": PRICE, "stock": 9}],
+    [{"id": "1", "name": "Rongai", "aliases": []}],
 )
 
 
@@ -174,7 +178,7 @@ def phrases_for(catalogue: Catalogue, entity: str) -> Sequence[str]:
     """Which of PHRASES an entity reads, one for each shape of its value."""
     found: dict[str, str] = {}
     for phrase in PHRASES:
-        value = catalogue.entities[entity].read(phrase, LEXICON)
+        value = catalogue.entities[entity].read(phrase, LEXICON, START)
         if value is not None:
             found.setdefault(repr(shape(value)), phrase)
     return tuple(found.values())
