@@ -8,15 +8,26 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never, cast
+from typing import TypeVar, assert_never, cast
 from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from conversation import context, services
-from conversation.engine.effects import Call, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
-from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
+from conversation import context, people, services
+from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.events import (
+    Event,
+    FromCustomer,
+    Happened,
+    PersonLeft,
+    PersonSaid,
+    Returned,
+    Said,
+    Shared,
+    Tapped,
+    TimerFired,
+)
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
@@ -47,6 +58,8 @@ from router.outbox import NewMessage
 from router.timers import Timer
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
+
+EventT = TypeVar("EventT", bound=Event)
 
 log = structlog.get_logger(__name__)
 
@@ -86,12 +99,15 @@ class Turns:
         wakeups: Wakeups,
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
+        classify: Callable[[str], str | None] = lambda _text: None,
     ) -> None:
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
         self._databases = databases
         self._bundle = bundle
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
+        self._classify = classify
         self._lexicons = context.Lexicons()
 
     def accept(self, updates: Sequence[Update]) -> None:
@@ -127,7 +143,9 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
-                    turn = self._take(work, conversation, customer, _event_of(entry, at=now), pay_message_id=entry.id)
+                    turn = self._take(
+                        work, conversation, customer, self._understood(_event_of(entry, at=now)), pay_message_id=entry.id
+                    )
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
@@ -176,7 +194,7 @@ class Turns:
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = _heard(update.utterance, entry_id=str(entry_id), at=now)
+                    event = self._understood(_heard(update.utterance, entry_id=str(entry_id), at=now))
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -206,6 +224,9 @@ class Turns:
         log.info("update_of_unknown_kind", kind=update.kind)
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
+
+    def _understood(self, event: EventT) -> EventT:
+        return replace(event, intent=self._classify(event.text)) if isinstance(event, Said) else event
 
     def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
         """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""
@@ -259,6 +280,9 @@ class Turns:
         for fact in turn.hand_offs:
             data = {"queue": fact.queue, "note": fact.note, "conversation_id": str(conversation.id)}
             events.append(work, type=EventType.HANDOFF_REQUESTED, subject=str(conversation.id), data=data, now=now)
+        for metric in turn.metrics:
+            counted = {"name": metric.name, "place": metric.place, "value": metric.value}
+            events.append(work, type=EventType.METRIC_EMITTED, subject=str(conversation.id), data=counted, now=now)
         spoke = isinstance(event, FromCustomer)
         _save(work, conversation, turn, last_inbound_at=now if spoke else conversation.last_inbound_at, now=now)
 
@@ -312,6 +336,7 @@ class _Turn:
     sends: list[Send] = field(default_factory=list)
     set_timers: list[SetTimer] = field(default_factory=list)
     hand_offs: list[HandOff] = field(default_factory=list)
+    metrics: list[Emit] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
     trace: list[Mapping[str, JSON]] = field(default_factory=list)
     wakes: set[Job] = field(default_factory=set)
@@ -334,6 +359,8 @@ class _Turn:
                     self.ended = result
                 case SwitchLanguage(language=language):
                     self.language = language
+                case Emit():
+                    self.metrics.append(effect)
                 case Call():
                     return effect
                 case _:
@@ -429,9 +456,13 @@ def _words_of(utterance: Utterance) -> str | None:
             assert_never(utterance)
 
 
-def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | FromCustomer:
-    """Read an inbox entry again: a service's event as the worker wrote it, or a message as the webhook got it."""
+def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | PersonLeft | FromCustomer:
+    """Read an inbox entry again: a service's event, what a person wrote, or a message as the webhook got it."""
     if entry.kind is EntryKind.EVENT:
+        if entry.body["name"] == people.SAID:
+            return PersonSaid(id=str(entry.id), at=at, text=str(entry.body["text"]))
+        if entry.body["name"] == people.LEFT:
+            return PersonLeft(id=str(entry.id), at=at)
         body = cast("Mapping[str, str]", entry.body)
         carries = cast("Mapping[str, JSON]", entry.body["carries"])
         return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)

@@ -21,6 +21,11 @@ MAKE: Final = f"""
     RETURNING {COLUMNS}
     """  # noqa: S608 — a constant
 GET: Final = f"SELECT {COLUMNS} FROM conversations WHERE vendor_id = %s AND id = %s FOR UPDATE"  # noqa: S608 — a constant
+LIST: Final = """
+    SELECT c.id, c.flow, c.state, c.last_inbound_at, k.name, k.phone
+    FROM conversations c JOIN customers k ON k.vendor_id = c.vendor_id AND k.id = c.customer_id
+    WHERE c.vendor_id = %s ORDER BY c.last_inbound_at DESC NULLS LAST, c.id LIMIT %s
+    """
 SAVE: Final = """
     UPDATE conversations SET snapshot = %(snapshot)s, turn = %(turn)s, order_id = %(order_id)s, flow = %(flow)s,
       state = %(state)s, last_inbound_at = %(last_inbound_at)s, last_turn_at = %(now)s
@@ -40,6 +45,23 @@ class Conversation:
     order_id: OrderId
     last_inbound_at: datetime | None
     last_turn_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A conversation as people find it: whose it is, and where it stands. `flow` None: nothing runs."""
+
+    id: ConversationId
+    flow: str | None
+    state: str | None
+    last_inbound_at: datetime | None
+    name: str | None
+    phone: str | None
+
+
+def list_latest(work: Work, *, limit: int) -> list[Listed]:
+    """List conversations, the one that the customer wrote in last first."""
+    return [Listed(**row) for row in work.conn.execute(LIST, (work.vendor_id, limit))]
 
 
 def lock(work: Work, *, customer_id: CustomerId, phone_number_id: str, now: datetime) -> Conversation:

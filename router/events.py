@@ -23,6 +23,7 @@ class EventType(StrEnum):
     PAYMENT_PAID_LATE = "payment_paid_late"
     PAYMENT_NEEDS_REVIEW = "payment_needs_review"
     HANDOFF_REQUESTED = "handoff_requested"
+    METRIC_EMITTED = "metric_emitted"
 
 
 def append(work: Work, *, type: EventType, subject: str, data: Mapping[str, JSON], now: datetime) -> None:  # noqa: A002

@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
+from conversation.authoring.forms import form_slots
 from conversation.authoring.nodes import Map, Node, Scalar
 from conversation.authoring.parts import FlowNames, PartReader, Signature
 from conversation.authoring.problems import Source
 from conversation.authoring.reading import Reader, Shared
 from conversation.authoring.states import StateReader
-from conversation.engine.flow import Command, Expiry, Flow, Reminder, Slot, Start
+from conversation.engine.context import WEEKDAYS
+from conversation.engine.flow import VENDOR, Command, Expiry, Farewell, Flow, Reminder, Slot, Start
+from conversation.engine.normalise import normalise
 from conversation.engine.types import BOOL, INT, MONEY, STRING, Fields, OneOf, OrNone, Type
 from conversation.engine.types import Scalar as ScalarType
 from conversation.engine.values import JSON
 
-FLOW: Final = ("flow", "starts_when", "takes", "gives", "slots", "conversation", "commands", "states")
-RESERVED: Final = frozenset({"vendor", "customer", "order", "conversation", "event", "result", "it"})
+FLOW: Final = ("flow", "starts_when", "takes", "gives", "slots", "conversation", "commands", "on_leave", "states")
+RESERVED: Final = frozenset({"vendor", "customer", "order", "conversation", "now", "event", "result", "it"})
 
 
 def read_signature(shared: Shared, source: Source, root: Node) -> Signature | None:
@@ -59,6 +62,7 @@ class FlowReader(PartReader):
         if states is None or not states.entries:
             return None
         slots = self._slots(self.root.get("slots"))
+        slots |= form_slots(self, states, slots, RESERVED)
         self.names.slots = slots
         starts = self._starts(self.root.get("starts_when"))
         scope = self._scope(starts)
@@ -80,12 +84,15 @@ class FlowReader(PartReader):
             expiry=expiry,
             reminder=reminder,
             at=self.signature.at,
+            on_leave=self._farewell(self.root.get("on_leave"), scope),
             results=self.signature.results,
         )
 
     def _scope(self, starts: tuple[Start, ...]) -> Scope:
         names: dict[str, Type] = dict(self.catalogue.context)
         language = OneOf(values=self.shared.languages)
+        clock: dict[str, Type] = {"hour": INT, "minute": INT, "weekday": OneOf(values=WEEKDAYS)}
+        names["now"] = Fields(name="now", fields=clock)  # the wall clock, in the app's time zone
         names["conversation"] = Fields(name="conversation", fields={"came_from": STRING, "language": language})
         events = [start.event for start in starts if start.event is not None]
         if events:
@@ -130,12 +137,12 @@ class FlowReader(PartReader):
     def _starts(self, node: Node | None) -> tuple[Start, ...]:
         starts: list[Start] = []
         for item in self.items(node, "`starts_when`"):
-            found = self.map(item, "a start", ("words", "entity", "as", "event", "any", "go"))
+            found = self.map(item, "a start", ("words", "link", "entity", "as", "event", "any", "go"))
             if found is None:
                 continue
-            kinds = [kind for kind in ("words", "entity", "event", "any") if found.get(kind) is not None]
+            kinds = [kind for kind in ("words", "link", "entity", "event", "any") if found.get(kind) is not None]
             if len(kinds) != 1:
-                self.add("Y2", item, "a start is one of `words`, `entity`, `event` or `any: true`")
+                self.add("Y2", item, "a start is one of `words`, `link`, `entity`, `event` or `any: true`")
                 continue
             entity = self.name(found.get("entity"), "entity", self.catalogue.entities, "C1")
             event = self.name(found.get("event"), "event", self.catalogue.events, "C1")
@@ -144,6 +151,7 @@ class FlowReader(PartReader):
                 Start(
                     at=item.at,
                     words=self.words(found.get("words"), "`words`")[0],
+                    link=self._link(found.get("link")),
                     entity=entity,
                     into=into,
                     event=event,
@@ -152,6 +160,14 @@ class FlowReader(PartReader):
                 )
             )
         return tuple(starts)
+
+    def _link(self, node: Node | None) -> str | None:
+        word = self.word(node, "`link`")
+        plain = word.text.replace(VENDOR, "") if word else ""
+        if word is not None and (not normalise(plain) or "{" in plain or "}" in plain):
+            self.add("Y2", word, "`link` is the text of a wa.me link; it may hold {vendor}", "e.g. shop-{vendor}")
+            return None
+        return word.text if word else None
 
     def _commands(self, node: Node | None, scope: Scope) -> dict[str, Command]:
         found = self.map(node, "`commands`") if node is not None else None
@@ -196,6 +212,16 @@ class FlowReader(PartReader):
             say=say,
             at=found.at,
         )
+
+    def _farewell(self, node: Node | None, scope: Scope) -> Farewell | None:
+        """`on_leave`: it may come at any wait, so it can only read what is always set."""
+        found = self.map(node, "`on_leave`", ("do", "say")) if node is not None else None
+        if found is None:
+            return None
+        unsure = {slot.name for slot in self.names.slots.values() if not slot.has_default} - self.signature.takes.keys()
+        sure = Scope(names={name: kind for name, kind in scope.names.items() if name not in unsure})
+        say = self.say(found.get("say"), f"{self.names.flow}.on_leave.say", sure)
+        return Farewell(do=self.small_actions(found.get("do"), sure), say=say)
 
     def _fold_mistakes(self) -> None:
         """A state that only a misspelled target leads to is not a second mistake: say so beside the first."""

@@ -17,7 +17,7 @@ from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import make_environment
 from conversation.engine.flow import At, Bundle, Flow, Limits, Text
 
-APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "limits")
+APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "limits", "intents")
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
 HASH_DIGITS: Final = 12
@@ -49,6 +49,7 @@ def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: st
         problems=problems,
         languages=app.languages,
         translations=translations,
+        intents=app.intents,
     )
     trouble = app.trouble(shared)
     flows = _flows(trees, app, shared, folder)
@@ -99,6 +100,8 @@ class _App:
             word for item in self.read.items(self.read.need(self.root, "flows", "app.yaml"), "`flows`")
             if (word := self.read.word(item, "a flow's name")) is not None
         )  # fmt: skip
+        given = self.read.items(self.root.get("intents"), "`intents`")
+        self.intents = tuple(word.text for item in given if (word := self.read.word(item, "an intent")) is not None)
         self.read.name(self.read.need(self.root, "channel", "app.yaml"), "channel", ("whatsapp",))
 
     def _languages(self) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Reading what stands inside a state: `go`, `say`, `do`, and the edges that lead out of a wait or a call."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from conversation.authoring.expression_types import Scope
 from conversation.authoring.nodes import Items, Map, Node, Scalar
@@ -17,13 +19,17 @@ from conversation.engine.flow import (
     ChangeLanguage,
     Condition,
     Edge,
+    EmitMetric,
     Line,
     SetSlots,
     Slot,
+    SmallAction,
 )
-from conversation.engine.types import OneOf, Type, describe, fits
+from conversation.engine.types import MONEY, OneOf, OrNone, Type, describe, fits
 
 RESUME = "resume"
+_WORD: Final = re.compile(r"[^\W\d]\w*")
+_METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(kw_only=True)
@@ -71,7 +77,10 @@ class PartReader(Reader):
         return word.text
 
     def go(self, node: Node, scope: Scope) -> tuple[Branch, ...]:
-        """`go: state`, or a list of {if, to} whose last entry has no `if`."""
+        """`go: state`, `go: {split: {a: 50, b: 50}}`, or a list of {if, to} whose last entry has no `if`."""
+        if isinstance(node, Map):
+            self.map(node, "`go`", ("split",))
+            return self._split(node.get("split"))
         if not isinstance(node, Items):
             to = self.target(node)
             return (Branch(condition=None, to=to, at=node.at),) if to else ()
@@ -93,6 +102,17 @@ class PartReader(Reader):
                 branches.append(Branch(condition=condition[0] if condition else None, to=to, at=item.at))
         if not node.items:
             self.add("T3", node, "`go` is empty")
+        return tuple(branches)
+
+    def _split(self, node: Node | None) -> tuple[Branch, ...]:
+        found = self.map(node, "`split`")
+        branches: list[Branch] = []
+        for key, value in found.entries if found else ():
+            to, share = self.target(key), self.number(value, "a share", least=1, most=1000)
+            if to and share:
+                branches.append(Branch(condition=None, to=to, at=key.at, share=share))
+        if found is not None and len(found.entries) < 2:
+            self.add("X5", found, "a split has at least two ways", "e.g. split: {short: 50, long: 50}")
         return tuple(branches)
 
     def say(self, node: Node | None, place: str, scope: Scope) -> tuple[Line, ...]:
@@ -123,9 +143,9 @@ class PartReader(Reader):
         values: list[tuple[str, Condition]] = []
         for key, value in found.entries:
             slot = self.slot(key)
-            read = self.value(value, scope, f"`{key.text}`", slot.type if slot else None)
+            read = self._argument(value, key.text, slot.type, scope) if slot else None
             if slot and read:
-                values.append((slot.name, read[0]))
+                values.append((slot.name, read))
         return SetSlots(values=tuple(values))
 
     def slot(self, word: Scalar | None) -> Slot | None:
@@ -151,30 +171,45 @@ class PartReader(Reader):
             return None
         return slot.name
 
-    def small_actions(self, node: Node | None, scope: Scope) -> tuple[SetSlots | ChangeLanguage, ...]:
-        """The `do` of an edge: slots and language. Calls have a state of their own."""
-        actions: list[SetSlots | ChangeLanguage] = []
+    def small_actions(self, node: Node | None, scope: Scope) -> tuple[SmallAction, ...]:
+        """The `do` of an edge: slots, language and metrics. Calls have a state of their own."""
+        actions: list[SmallAction] = []
         for item in self.items(node, "`do`"):
             action = self._small(item, scope)
             if action is not None:
                 actions.append(action)
         return tuple(actions)
 
-    def _small(self, item: Node, scope: Scope) -> SetSlots | ChangeLanguage | None:
+    def _small(self, item: Node, scope: Scope) -> SmallAction | None:
         if isinstance(item, Scalar) and item.text == "switch_language":
             return ChangeLanguage(to=None)
         if isinstance(item, Map) and item.get("call") is not None:
             self.add("Y2", item.key("call"), "a call stands under a state's `do`, not here", "go to a state that makes the call")
             return None
-        found = self.map(item, "an entry of `do`", ("set", "switch_language"))
+        found = self.map(item, "an entry of `do`", ("set", "switch_language", "emit"))
         if found is None or len(found.entries) != 1:
             if found is not None:
-                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set` or `switch_language`")
+                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set`, `switch_language` or `emit`")
             return None
         if found.get("set") is not None:
             return self.set_slots(found.get("set"), scope)
+        if found.get("emit") is not None:
+            return self._emit(found.get("emit"), scope)
         to = self.name(found.get("switch_language"), "language", self.shared.languages)
         return ChangeLanguage(to=to) if to else None
+
+    def _emit(self, node: Node | None, scope: Scope) -> EmitMetric | None:
+        """`emit: name`, or {name, value}."""
+        value: tuple[Condition, Type] | None = None
+        word = node
+        if isinstance(node, Map):
+            self.map(node, "`emit`", ("name", "value"))
+            word = self.need(node, "name", "`emit`")
+            value = self.value(node.get("value"), scope, "`value`", MONEY)
+        name = self.word(word, "`emit`")
+        if name is not None and _METRIC.fullmatch(name.text) is None:
+            self.add("Y2", name, "a metric is named with a-z, 0-9 and _, at most 40 of them")
+        return EmitMetric(name=name.text, value=value[0] if value else None, at=name.at) if name else None
 
     EDGE = ("do", "say", "go", "then", "call")
 
@@ -307,10 +342,13 @@ class PartReader(Reader):
         return tuple(args)
 
     def _argument(self, node: Node, name: str, wanted: Type, scope: Scope) -> Condition | None:
-        if isinstance(wanted, OneOf) and isinstance(node, Scalar) and node.text not in scope.names and "." not in node.text:
-            if node.text not in wanted.values:
-                known = list(wanted.values)
-                self.add("C4", node, f"`{name}` is {describe(wanted)}; `{node.text}` is none of them", suggest(node.text, known))
+        inner = wanted.type if isinstance(wanted, OrNone) else wanted
+        known_as = scope.names.get(node.text) if isinstance(node, Scalar) else None
+        meant = known_as is None or not fits(known_as, wanted)  # where a choice is wanted, a bare word is one
+        if isinstance(inner, OneOf) and isinstance(node, Scalar) and _WORD.fullmatch(node.text) and meant:
+            if node.text not in inner.values:
+                known = list(inner.values)
+                self.add("C4", node, f"`{name}` is {describe(inner)}; `{node.text}` is none of them", suggest(node.text, known))
                 return None
             return self.constant(node, node.text)
         read = self.value(node, scope, f"`{name}`", wanted)

@@ -39,6 +39,8 @@ from conversation.authoring.transcripts import (
     MpesaTells,
     OrderStatus,
     Outcome,
+    PersonIsDone,
+    PersonWrites,
     PushAnswer,
     QueryAnswer,
     Said,
@@ -227,7 +229,7 @@ def _receipt(node: Node) -> str:
 
 
 def _step(node: Node) -> ChatStep:
-    parts = nodes.read_mapping(node, ["customer", "bot", "clock", "event", "expect"], "a step")
+    parts = nodes.read_mapping(node, ["customer", "bot", "person", "clock", "event", "expect"], "a step")
     if len(parts) != 1:
         raise wrong_at(node, "a step is one thing: start the next one with its own `-`")
     ((kind, value),) = parts.items()
@@ -236,6 +238,8 @@ def _step(node: Node) -> ChatStep:
             return _customer(value)
         case "bot":
             return _bot(value)
+        case "person":
+            return _person(value)
         case "clock":
             return _clock(value)
         case "event":
@@ -275,6 +279,15 @@ def _customer(node: Node) -> Act:
         return CustomerSends(line=line, kind=kind, caption=nodes.read_text(caption))
     nodes.read_word(value, ["true"], kind)
     return CustomerSends(line=line, kind=kind)
+
+
+def _person(node: Node) -> Act:
+    line = line_of(node)
+    if not nodes.is_mapping(node):
+        return PersonWrites(line=line, text=nodes.read_text(node))
+    parts = nodes.read_mapping(node, ["done"], "what a person does", required=["done"])
+    nodes.read_word(parts["done"], ["true"], "done")
+    return PersonIsDone(line=line)
 
 
 def _bot(node: Node) -> Said:

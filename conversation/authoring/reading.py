@@ -13,6 +13,7 @@ from conversation.authoring.nodes import Items, Map, Node, Scalar, find_word
 from conversation.authoring.problems import Problems, Source, suggest
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import (
+    Expression,
     ExpressionError,
     Template,
     compile_expression,
@@ -23,29 +24,22 @@ from conversation.engine.expressions import (
 from conversation.engine.flow import At, Condition, Text
 from conversation.engine.normalise import normalise
 from conversation.engine.render import measure
-from conversation.engine.types import SCALARS, ListOf, OrNone, Type, describe, fits
+from conversation.engine.types import SCALARS, ListOf, OneOf, OrNone, Type, describe, fits
 from conversation.engine.types import Scalar as ScalarType
 
 NOT_BUILT: Final = {
-    "form": "ask for one thing a state",
-    "collect": "ask for one thing a state",
-    "split": "",
+    "collect": "use `form`",
+    "split": "write go: {split: {a: 50, b: 50}}",
     "schedule": "",
-    "emit": "",
-    "on_leave": "",
     "template": "",
     "publish": "",
     "vendors": "",
-    "link": "use `words` or `any: true`",
-    "correct": "",
-    "patterns": "use `words` or an `entity`",
-    "pattern": "use `words` or an `entity`",
-    "intent": "use `words` or an `entity`",
 }
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _LIST_TYPE: Final = re.compile(r"list of (.+?)(?: (\d+))?")
+_ONE_OF: Final = "one of "
 _STRING_TYPE: Final = re.compile(r"string (\d+)")
 
 T = TypeVar("T")
@@ -70,6 +64,9 @@ class Shared:
     problems: Problems
     languages: tuple[str, ...]
     translations: Mapping[str, Mapping[str, Translation]]
+    compiled: dict[str, Expression] = field(default_factory=dict)  # by source
+    asts: dict[str, jinja.Expr] = field(default_factory=dict)  # by source
+    intents: tuple[str, ...] = ()  # what a classifier may answer
     texts: dict[str, Text] = field(default_factory=dict)
     parsed: dict[str, dict[str, jinja.Template]] = field(default_factory=dict)  # place -> language -> AST, for the checks
 
@@ -217,6 +214,9 @@ class Reader:
         if found := _LIST_TYPE.fullmatch(text):
             item = self._type(found[1])
             return ListOf(item=item, most=int(found[2]) if found[2] else None) if item else None
+        if text.startswith(_ONE_OF):
+            values = tuple(word.strip() for word in text.removeprefix(_ONE_OF).split("/"))
+            return OneOf(values=values) if len(set(values)) == len(values) > 1 and all(map(str.isidentifier, values)) else None
         if found := _STRING_TYPE.fullmatch(text):
             return ScalarType(name="string", longest=int(found[1]))
         return SCALARS.get(text) or self.catalogue.types.get(text)
@@ -234,8 +234,13 @@ class Reader:
         if wanted is not None and not fits(kind, wanted):
             self.add("C3", word, f"{what} is {describe(wanted)}; this is {describe(kind)}")
             return None
-        compiled = compile_expression(self.shared.environment, word.text)
-        return Condition(expression=compiled, at=word.at), kind
+        return Condition(expression=self._compile(word.text), at=word.at), kind
+
+    def _compile(self, source: str) -> Expression:
+        """Each distinct expression is compiled once a bundle."""
+        if source not in self.shared.compiled:
+            self.shared.compiled[source] = compile_expression(self.shared.environment, source)
+        return self.shared.compiled[source]
 
     def condition(self, node: Node | None, scope: Scope) -> tuple[Condition, jinja.Expr] | None:
         """An `if`, with its AST for narrowing."""
@@ -245,7 +250,7 @@ class Reader:
     def constant(self, node: Scalar, text: str) -> Condition:
         """A word as its own value, where one of a set is expected."""
         quoted = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return Condition(expression=compile_expression(self.shared.environment, quoted), at=node.at)
+        return Condition(expression=self._compile(quoted), at=node.at)
 
     def parse(self, node: Scalar) -> jinja.Expr | None:
         """The AST of an expression, or None when it does not read; no problem is reported."""
@@ -255,7 +260,9 @@ class Reader:
             return None
 
     def _parse(self, node: Scalar) -> jinja.Expr:
-        return parse_expression(self.shared.environment, node.text)
+        if node.text not in self.shared.asts:
+            self.shared.asts[node.text] = parse_expression(self.shared.environment, node.text)
+        return self.shared.asts[node.text]
 
     def _guard(self, node: Scalar, read: Callable[[], T], source: Source | None = None) -> T | None:
         """Run a reading of `node`; a refusal becomes a problem that points into it."""
@@ -295,7 +302,7 @@ class Reader:
     def _template(self, node: Scalar, place: str, scope: Scope) -> tuple[Template, jinja.Template]:
         ast = parse_text(self.shared.environment, node.text)
         check_text(ast, scope, self.catalogue)
-        return compile_text(self.shared.environment, node.text), ast
+        return compile_text(self.shared.environment, node.text, ast), ast
 
     def _check_length(self, node: Scalar, template: Template, language: str, longest: int | None) -> None:
         if template.constant is None or longest is None:

@@ -25,6 +25,12 @@ MODELINE: Final = "# yaml-language-server: $schema="
 WORD: Final[Schema] = {"type": ["string", "number", "boolean"]}  # any YAML scalar is text to the loader
 EXPRESSION: Final[Schema] = {**WORD, "description": "an expression, e.g. order.total > 0"}
 TEXT: Final[Schema] = {**WORD, "description": "a text; {{ … }} writes a value into it"}
+CHECK: Final[Schema] = {
+    "type": "object",
+    "properties": {"if": EXPRESSION, "else": TEXT},
+    "required": ["if", "else"],
+    "additionalProperties": False,
+}
 DURATION: Final = r"^\d{1,6}[smhd]$"
 CHOICE: Final = r"^[A-Za-z0-9_]{1,40}$"
 
@@ -128,6 +134,7 @@ class _FlowSchema:
             "slots": {"type": "object", "additionalProperties": record({"type": ref("type"), "default": WORD}, needs=["type"])},
             "conversation": silence,
             "commands": {"type": "object", "additionalProperties": self._edge_with({"words": ref("words")}, needs=["words"])},
+            "on_leave": record({"do": listed(ref("small_action")), "say": ref("say")}),
             "states": {"type": "object", "additionalProperties": ref("state"), "minProperties": 1},
         }
         title = f"the flow {self.flow.name}"
@@ -136,13 +143,18 @@ class _FlowSchema:
     def _definitions(self) -> Schema:
         branch = record({"if": EXPRESSION, "to": ref("state_name")}, needs=["to"])
         line = record({"if": EXPRESSION, "text": TEXT}, needs=["text"])
+        share: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
         return {
             "state_name": {**one_of(self.flow.states), "description": "a state of this flow"},
             "slot": {**one_of(self.flow.slots), "description": "a slot of this flow"},
             "words": either(listed(WORD), record(dict.fromkeys(self.languages, listed(WORD)))),
             "type": {"type": "string", "pattern": self._type_pattern(), "description": "int, product, list of line 9, …"},
             "duration": {"type": "string", "pattern": DURATION, "description": "90s, 30m, 12h, 7d"},
-            "go": either(ref("state_name"), listed(either(ref("state_name"), branch))),
+            "go": either(
+                ref("state_name"), listed(either(ref("state_name"), branch)), record({"split": ref("split")}, needs=["split"])
+            ),
+            "split": {"type": "object", "propertyNames": ref("state_name"), "additionalProperties": share, "minProperties": 2},
+            "field": self._field(),
             "line": either(TEXT, line),
             "say": either(ref("line"), listed(ref("line"))),
             "small_action": self._small_action(),
@@ -166,14 +178,28 @@ class _FlowSchema:
 
     def _type_pattern(self) -> str:
         names = "|".join(sorted([*SCALARS, *self.catalogue.types]))
-        return rf"^(list of )?({names}|string \d+)( \d+)?( or none)?$"
+        return rf"^(list of )?({names}|string \d+|one of \w+(/\w+)+)( \d+)?( or none)?$"
 
     def _small_action(self) -> Schema:
         slots = record(
             {"set": {"type": "object", "propertyNames": ref("slot"), "additionalProperties": EXPRESSION}}, needs=["set"]
         )
         language = record({"switch_language": one_of(self.languages)}, needs=["switch_language"])
-        return either({"const": "switch_language"}, slots, language)
+        metric: Schema = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,39}$"}
+        emit = record({"emit": either(metric, record({"name": metric, "value": EXPRESSION}, needs=["name"]))}, needs=["emit"])
+        return either({"const": "switch_language"}, slots, language, emit)
+
+    def _field(self) -> Schema:
+        properties: dict[str, JSON] = {
+            "type": {"type": "string", "description": "an entity, or string 200"},
+            "ask": TEXT,
+            "buttons": ref("buttons"),
+            "list": ref("list"),
+            "check": CHECK,
+            "skip": ref("words"),
+            "title": TEXT,
+        }
+        return record(properties, needs=["ask"])
 
     def _edge_with(self, more: Mapping[str, JSON], *, needs: Sequence[str] = ()) -> Schema:
         properties: dict[str, JSON] = {
@@ -222,9 +248,10 @@ class _FlowSchema:
         return {"properties": {"with": given, "else": _outcome_keys(sorted(flow.results), ref("edge"))}}
 
     def _start(self) -> Schema:
-        kinds: list[JSON] = [{"required": [kind]} for kind in ("words", "entity", "event", "any")]
+        kinds: list[JSON] = [{"required": [kind]} for kind in ("words", "link", "entity", "event", "any")]
         properties: dict[str, JSON] = {
             "words": ref("words"),
+            "link": WORD,
             "entity": one_of(self.catalogue.entities),
             "as": ref("slot"),
             "event": one_of(self.catalogue.events),
@@ -258,15 +285,17 @@ class _FlowSchema:
         return record({"button": TEXT, "rows": either(each, fixed), "more": more}, needs=["button", "rows"])
 
     def _reply(self) -> Schema:
-        kinds = ("choice", "picked", "consent", "entity")
+        kinds = ("choice", "picked", "consent", "entity", "pattern", "intent")
         properties: dict[str, JSON] = {
             "choice": either(one_of(_choices(self.flow)), {"type": "string", "pattern": CHOICE}),
             "picked": ref("slot"),
             "consent": one_of(self.catalogue.consents),
             "entity": one_of(self.catalogue.entities),
+            "pattern": {"type": "string"},
+            "intent": WORD,
             "words": ref("words"),
             "as": either(ref("slot"), {"type": "string", "pattern": r"^[A-Za-z]\w*$"}),
-            "check": record({"if": EXPRESSION, "else": TEXT}, needs=["if", "else"]),
+            "check": CHECK,
         }
         known: list[JSON] = [{"required": [kind]} for kind in (*kinds, "words")]
         return {"allOf": [self._edge_with(properties), {"anyOf": known}]}
@@ -284,7 +313,10 @@ class _FlowSchema:
             "say": ref("say"),
             "ask": ref("ask"),
             "wait": record({"for": one_of(self.catalogue.events), "where": {"type": "object"}}, needs=["for", "where"]),
+            "form": {"type": "object", "propertyNames": ref("slot"), "additionalProperties": ref("field"), "minProperties": 1},
+            "correct": either({"type": "boolean"}, record({"say": TEXT}, needs=["say"])),
             "handoff": record({"queue": WORD, "note": TEXT}, needs=["queue", "note"]),
+            "back": ref("edge"),
             "replies": listed(ref("reply")),
             "unmatched": {**unmatched, "dependencies": {"tries": ["then"], "then": ["tries"]}},
             "commands": record({"only": listed(one_of(self.commands)), **own}),
@@ -337,6 +369,7 @@ def _app(bundle: Bundle) -> Schema:
         "flows": listed(either(one_of(bundle.flows), {"type": "string", "pattern": r"^[a-z]\w*$"})),
         "trouble": {**TEXT, "description": "said when a turn failed on our side; it can use no names"},
         "limits": limits,
+        "intents": listed(WORD),
     }
     return {"title": "app.yaml", **record(properties, needs=["languages", "timezone", "channel", "flows", "trouble"])}
 
@@ -364,6 +397,7 @@ def _transcript(bundle: Bundle) -> Schema:
     step: dict[str, JSON] = {
         "customer": either(WORD, ref("does")),
         "bot": either(WORD, listed(WORD), ref("reply")),
+        "person": either(WORD, record({"done": {"const": True}}, needs=["done"])),
         "clock": {"type": "string", "pattern": r"^(\+(\d+[dhms])+|([01]?\d|2[0-3]):[0-5]\d)$"},
         "event": either({"const": "same"}, _mpesa_tells()),
         "expect": ref("expect"),

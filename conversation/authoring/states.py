@@ -1,27 +1,23 @@
 """Reading one state: what it does, what it asks, and every way out of it."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
+from conversation.authoring.forms import FormReader
 from conversation.authoring.nodes import Map, Node, Scalar
-from conversation.authoring.parts import FlowNames, PartReader
+from conversation.authoring.parts import FlowNames
 from conversation.authoring.problems import Source, suggest
+from conversation.authoring.questions import Asked
 from conversation.authoring.reading import Shared
 from conversation.engine.flow import (
     After,
-    Ask,
-    At,
     Check,
     Choice,
     Command,
-    EachRow,
     Edge,
-    More,
     Redirect,
     Reply,
     State,
-    Text,
     ToPeople,
     Unmatched,
     Visits,
@@ -29,42 +25,25 @@ from conversation.engine.flow import (
 )
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.match import is_consent_word
-from conversation.engine.render import BUTTON_TITLE, MENU_BUTTON, MOST_BUTTONS, MOST_ROWS, ROW_ABOUT, ROW_TITLE
-from conversation.engine.types import Fields, ListOf, OneOf, Type, describe
+from conversation.engine.patterns import LONGEST_MESSAGE, Pattern, PatternError, compile_pattern
+from conversation.engine.types import Fields, OneOf, Type
+from conversation.engine.types import Scalar as ScalarType
 
 STATE: Final = (
-    "redirect", "do", "say", "ask", "wait", "handoff", "replies", "unmatched", "commands", "outcomes", "after", "visits",
-    "go", "end",
+    "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "back", "replies", "unmatched", "commands",
+    "outcomes", "after",    "visits", "go", "end",
 )  # fmt: skip
-KINDS: Final = ("choice", "picked", "consent", "entity")
+KINDS: Final = ("choice", "picked", "consent", "entity", "pattern", "intent")
+_CODE: Final = ScalarType(name="string", longest=LONGEST_MESSAGE)
 _NO_PRODUCTS: Final = build_lexicon(())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A question, and what is needed to check its replies."""
-
-    ask: Ask
-    item: Type | None  # of `each`
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        return (*self.ask.buttons, *self.ask.fixed)
-
-    @property
-    def ids(self) -> dict[str, At]:
-        ids = {choice.id: choice.at for choice in self.choices}
-        more = self.ask.more
-        return ids | ({more.id: more.title.at} if more is not None and more.id is not None else {})
-
-
-class StateReader(PartReader):
+class StateReader(FormReader):
     """Reads one state of the flow."""
 
     def __init__(self, shared: Shared, source: Source, names: FlowNames, commands: dict[str, Command], scope: Scope) -> None:
-        super().__init__(shared, source, names)
+        super().__init__(shared, source, names, scope)
         self.commands = commands
-        self.scope = scope
 
     def state(self, key: Scalar, node: Node) -> State | None:
         """Read it whole."""
@@ -73,7 +52,7 @@ class StateReader(PartReader):
             return None
         place = f"{self.names.flow}.{key.text}"
         self._check_shape(key, found)
-        asked = self._ask(found.get("ask"), place) if found.get("ask") is not None else None
+        asked = self.question(found.get("ask"), place) if found.get("ask") is not None else None
         return State(
             name=key.text,
             at=key.at,
@@ -83,33 +62,39 @@ class StateReader(PartReader):
             say=self.say(found.get("say"), f"{place}.say", self.scope),
             ask=asked.ask if asked else None,
             wait=self._wait(found, place) if found.get("wait") is not None else None,
-            people=self._handoff(found.get("handoff"), place) if found.get("handoff") is not None else None,
+            form=self.form(found, place) if found.get("form") is not None else None,
+            people=self._handoff(found, place) if found.get("handoff") is not None else None,
             replies=self._replies(found, asked, place) if asked else (),
             unmatched=self._unmatched(found.get("unmatched"), place) if found.get("unmatched") is not None else None,
-            commands=self._narrowed(found.get("commands"), place),
+            commands=self._narrowed(found, place),
             after=self._after(found.get("after"), place),
             go=self.go(way, self.scope) if (way := found.get("go")) is not None else (),
             end=end.text if (end := self.word(found.get("end"), "the result")) is not None else None,
         )
 
     def _check_shape(self, key: Scalar, node: Map) -> None:
-        waits = [name for name in ("ask", "wait", "handoff") if node.get(name) is not None]
+        waits = [name for name in ("ask", "wait", "form", "handoff") if node.get(name) is not None]
         ways = [name for name in ("go", "end") if node.get(name) is not None]
         if len(waits) > 1:
             self.add("W5", node.key(waits[1]), f"a state stops once: it has `{waits[0]}` already", "make it two states")
         if waits in (["ask"], ["wait"]) and ways:
             self.add("T3", node.key(ways[0]), f"the turn stops at `{waits[0]}`: `{ways[0]}` would never be reached")
-        if waits == ["handoff"] and ways != ["end"]:
-            self.add("T3", node.key("handoff"), "a handoff ends the flow: it needs `end`", "e.g. end: handed_off")
-        if not waits and len(ways) != 1:
-            message = "has both `go` and `end`" if ways else "stops without `ask`, `wait`, `go` or `end`"
+        back = node.get("back") is not None
+        if waits == ["handoff"] and (ways != ["end"] if not back else bool(ways)):
+            self.add("T3", node.key("handoff"), "a handoff ends the flow with `end`, or waits and goes `back`", "one of the two")
+        if waits in ([], ["form"]) and len(ways) != 1:
+            stops = (
+                "stops when its form is filled: it needs `go` or `end`" if waits else "stops without `ask`, `wait`, `go` or `end`"
+            )
+            message = "has both `go` and `end`" if ways else stops
             self.add("T3", key, f"`{key.text}` {message}")
-        for name, owner in (("replies", "ask"), ("outcomes", "wait")):
+        for name, owner in (("replies", "ask"), ("outcomes", "wait"), ("correct", "form"), ("back", "handoff")):
             if node.get(name) is not None and owner not in waits:
                 self.add("Y2", node.key(name), f"`{name}` belongs to `{owner}`, which this state has not")
         for name in ("unmatched", "commands", "after"):
-            if node.get(name) is not None and not {"ask", "wait"} & set(waits):
-                self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask` or `wait`")
+            with_people = waits == ["handoff"] and back and name != "unmatched"
+            if node.get(name) is not None and not {"ask", "wait", "form"} & set(waits) and not with_people:
+                self.add("Y2", node.key(name), f"`{name}` belongs to a state with `ask`, `form` or `wait`")
         if waits == ["ask"] and node.get("replies") is None:
             self.add("T5", node.key("ask"), "this question has no `replies`: no customer could leave it")
         if waits == ["wait"] and node.get("after") is None:
@@ -161,20 +146,23 @@ class StateReader(PartReader):
                 timers.append(After(name=f"after:{key.text}", seconds=seconds, edge=edge, at=key.at))
         return tuple(timers)
 
-    def _handoff(self, node: Node | None, place: str) -> ToPeople | None:
-        found = self.map(node, "`handoff`", ("queue", "note"))
+    def _handoff(self, state: Map, place: str) -> ToPeople | None:
+        found = self.map(state.get("handoff"), "`handoff`", ("queue", "note"))
         if found is None:
             return None
         queue = self.word(self.need(found, "queue", "`handoff`"), "the queue")
         note = self.text(self.need(found, "note", "`handoff`"), f"{place}.handoff.note", self.scope)
-        return ToPeople(queue=queue.text, note=note, at=found.at) if queue and note else None
+        way = state.get("back")
+        back = self.edge(way, f"{place}.back", self.scope) if way is not None else None
+        return ToPeople(queue=queue.text, note=note, back=back, at=found.at) if queue and note else None
 
-    def _narrowed(self, node: Node | None, place: str) -> tuple[Command, ...]:
-        """The flow's commands, or `only` some of them, with this state's own answers to them."""
+    def _narrowed(self, state: Map, place: str) -> tuple[Command, ...]:
+        """The flow's commands, or `only` some of them, with this state's own answers to them. With people: none but these."""
+        node = state.get("commands")
         found = self.map(node, "`commands`", ("only", *self.commands)) if node is not None else None
+        kept = set(self.commands) if state.get("handoff") is None else set[str]()
         if found is None:
-            return tuple(self.commands.values())
-        kept = set(self.commands)
+            return tuple(command for command in self.commands.values() if command.name in kept)
         if found.get("only") is not None:
             names = [self.name(item, "command", self.commands) for item in self.items(found.get("only"), "`only`")]
             kept = {name for name in names if name is not None}
@@ -215,149 +203,16 @@ class StateReader(PartReader):
             else None
         )
 
-    # --- the question
-
-    def _ask(self, node: Node | None, place: str) -> _Asked | None:
-        place = f"{place}.ask"
-        if isinstance(node, Scalar):
-            text = self.text(node, place, self.scope)
-            ask = Ask(text=text, buttons=(), menu_button=None, fixed=(), each=None, more=None, at=node.at) if text else None
-            return _Asked(ask=ask, item=None) if ask else None
-        found = self.map(node, "`ask`", ("text", "buttons", "list"))
-        if found is None:
-            return None
-        text = self.text(self.need(found, "text", "`ask`"), place, self.scope)
-        if found.get("buttons") is not None and found.get("list") is not None:
-            self.add("W1", found.key("list"), "a question has `buttons` or a `list`, not both")
-        buttons = self._buttons(found.get("buttons"), place)
-        menu_button, fixed, each, more, item = self._list(found.get("list"), place)
-        if text is None:
-            return None
-        if len(buttons) > MOST_BUTTONS:  # WhatsApp shows three; more become a list by themselves
-            menu_button = self._own_text("Choose", f"{place}.list.button", found.at)
-        ask = Ask(text=text, buttons=buttons, menu_button=menu_button, fixed=fixed, each=each, more=more, at=found.at)
-        return _Asked(ask=ask, item=item)
-
-    def _own_text(self, words: str, place: str, at: At) -> Text | None:
-        node = Scalar(text=words, plain=True, block=False, at=at, start=0, end=0)
-        return self.text(node, place, self.scope, longest=MENU_BUTTON)
-
-    def _buttons(self, node: Node | None, place: str) -> tuple[Choice, ...]:
-        found = self.map(node, "`buttons`") if node is not None else None
-        choices: list[Choice] = []
-        titles: dict[str, str] = {}
-        for key, value in found.entries if found else ():
-            limit = BUTTON_TITLE if found and len(found.entries) <= MOST_BUTTONS else ROW_TITLE
-            title = self.text(value, f"{place}.buttons.{key.text}", self.scope, longest=limit)
-            if title is None:
-                continue
-            constant = title.templates[title.base].constant
-            if constant is not None and constant.casefold() in titles:
-                self.add("W1", value, f"the button `{titles[constant.casefold()]}` has the same title")
-            elif constant is not None:
-                titles[constant.casefold()] = key.text
-            self._check_id(key)
-            choices.append(Choice(id=key.text, title=title, about=None, at=key.at))
-        if found is not None and len(found.entries) > MOST_ROWS:
-            self.add("W1", found.entries[MOST_ROWS][0], f"WhatsApp shows at most {MOST_ROWS} choices")
-        return tuple(choices)
-
-    def _check_id(self, key: Scalar) -> None:
-        if len(key.text) > 40 or not key.text.replace("_", "").isalnum():
-            self.add("W1", key, "a choice is named with letters, digits and _, at most 40 of them")
-
-    def _list(
-        self, node: Node | None, place: str
-    ) -> tuple[Text | None, tuple[Choice, ...], EachRow | None, More | None, Type | None]:
-        place = f"{place}.list"
-        found = self.map(node, "`list`", ("button", "rows", "more")) if node is not None else None
-        if found is None:
-            return None, (), None, None, None
-        button = self.text(self.need(found, "button", "`list`"), f"{place}.button", self.scope, longest=MENU_BUTTON)
-        rows = self.map(self.need(found, "rows", "`list`"), "`rows`")
-        more = self._more(found.get("more"), place) if found.get("more") is not None else None
-        if rows is not None and rows.get("each") is not None:
-            each, item = self._each(rows, place)
-            kind = self.value(rows.get("each"), self.scope, "`each`")
-            most = kind[1].most if kind and isinstance(kind[1], ListOf) else None
-            room = MOST_ROWS - (1 if more is not None and more.id is not None else 0)
-            if (most is None or most > room) and not (more is not None and more.id is None):
-                hint = "add `more: {title: More}`, and the pages turn by themselves"
-                self.add(
-                    "W2", rows.key("each"), f"this list may have more than {room} rows, which is all there is room for", hint
-                )
-            return button, (), each, more, item
-        fixed = self._fixed_rows(rows, place)
-        if len(fixed) + (1 if more is not None and more.id is not None else 0) > MOST_ROWS and rows is not None:
-            self.add("W1", rows, f"WhatsApp shows at most {MOST_ROWS} rows")
-        return button, fixed, None, more, None
-
-    def _fixed_rows(self, rows: Map | None, place: str) -> tuple[Choice, ...]:
-        choices: list[Choice] = []
-        for key, value in rows.entries if rows else ():
-            about: Text | None = None
-            title_node: Node | None = value
-            if isinstance(value, Map):
-                self.map(value, "a row", ("title", "about"))
-                title_node = self.need(value, "title", "a row")
-                if value.get("about") is not None:
-                    about = self.text(value.get("about"), f"{place}.rows.{key.text}.about", self.scope, longest=ROW_ABOUT)
-            title = self.text(title_node, f"{place}.rows.{key.text}", self.scope, longest=ROW_TITLE)
-            self._check_id(key)
-            if title is not None:
-                choices.append(Choice(id=key.text, title=title, about=about, at=key.at))
-        return tuple(choices)
-
-    def _each(self, rows: Map, place: str) -> tuple[EachRow | None, Type | None]:
-        self.map(rows, "`rows`", ("each", "id", "title", "about"))
-        items = self.value(rows.get("each"), self.scope, "`each`")
-        if items is None:
-            return None, None
-        if not isinstance(items[1], ListOf):
-            self.add("X3", rows.get("each") or rows, f"`each` needs a list; this is {describe(items[1])}")
-            return None, None
-        scope = self.scope.plus({"it": items[1].item})
-        key = self.value(self.need(rows, "id", "`rows`"), scope, "`id`")
-        title = self.text(self._as_text(self.need(rows, "title", "`rows`")), f"{place}.rows.title", scope)
-        about = None
-        if rows.get("about") is not None:
-            about = self.text(self._as_text(rows.get("about")), f"{place}.rows.about", scope)
-        if key is None or title is None:
-            return None, items[1].item
-        return EachRow(items=items[0], id=key[0], title=title, about=about, at=rows.at), items[1].item
-
-    @staticmethod
-    def _as_text(node: Node | None) -> Node | None:
-        """`title: it.name` is short for "{{ it.name }}"."""
-        if not isinstance(node, Scalar) or "{{" in node.text or node.text.partition(".")[0] != "it":
-            return node
-        return Scalar(
-            text="{{ " + node.text + " }}", plain=node.plain, block=node.block, at=node.at, start=node.start, end=node.end
-        )
-
-    def _more(self, node: Node | None, place: str) -> More | None:
-        found = self.map(node, "`more`", ("if", "id", "title"))
-        if found is None:
-            return None
-        title = self.text(self.need(found, "title", "`more`"), f"{place}.more", self.scope, longest=ROW_TITLE)
-        condition = self.condition(found.get("if"), self.scope)
-        own = self.word(found.get("id"), "`id`")
-        if own is not None:
-            self._check_id(own)
-        elif found.get("if") is not None:
-            self.add("Y2", found.key("if"), "`if` needs `id`: without an id the pages turn by themselves")
-        return More(condition=condition[0] if condition else None, id=own.text if own else None, title=title) if title else None
-
     # --- the replies
 
-    def _replies(self, state: Map, asked: _Asked, place: str) -> tuple[Reply, ...]:
+    def _replies(self, state: Map, asked: Asked, place: str) -> tuple[Reply, ...]:
         items = self.items(state.get("replies"), "`replies`")
         replies = [reply for item in items if (reply := self._reply(item, asked, place)) is not None]
         if len(replies) == len(items):  # what a misread reply would have handled is no second mistake
             self._check_choices(asked, replies)
         return tuple(replies)
 
-    def _reply(self, node: Node, asked: _Asked, place: str) -> Reply | None:
+    def _reply(self, node: Node, asked: Asked, place: str) -> Reply | None:
         found = self.map(node, "a reply", (*KINDS, "words", "as", "check", *self.EDGE))
         if found is None:
             return None
@@ -365,13 +220,13 @@ class StateReader(PartReader):
         words, written = self.words(found.get("words"), "`words`")
         self._check_words(written)
         if len(kinds) > 1 or (not kinds and not written):
-            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity` or `words`")
+            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent` or `words`")
             return None
         kind = kinds[0] if kinds else "words"
         word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]
         if word is None:
             return None
-        name = word.text if kind != "picked" else "picked"
+        name = word.text if kind not in ("picked", "pattern") else kind
         into, value = self._value(kind, word, found, asked)
         scope = self.scope.plus({into: value} if into and value else {})
         check = self._check(found.get("check"), f"{place}.replies.{name}", scope) if found.get("check") is not None else None
@@ -386,12 +241,14 @@ class StateReader(PartReader):
             picked=kind == "picked",
             consent=self.name(word, "consent", self.catalogue.consents, "C1") if kind == "consent" else None,
             entity=self.name(word, "entity", self.catalogue.entities, "C1") if kind == "entity" else None,
+            pattern=self._pattern(word) if kind == "pattern" else None,
+            intent=self.name(word, "intent", self.shared.intents) if kind == "intent" else None,
             words=words,
             into=into,
             check=check,
         )
 
-    def _value(self, kind: str, word: Scalar, found: Map, asked: _Asked) -> tuple[str | None, Type | None]:
+    def _value(self, kind: str, word: Scalar, found: Map, asked: Asked) -> tuple[str | None, Type | None]:
         """Where the reply's value goes: a slot, or a name known in this reply only."""
         kept = self.word(found.get("as"), "`as`")
         if kind == "picked":
@@ -399,11 +256,11 @@ class StateReader(PartReader):
                 self.add("R1", word, "nothing can be picked here: the list has no rows with `each`")
                 return None, None
             return self.fill(word, asked.item, "the picked row"), asked.item
-        if kind != "entity" or word.text not in self.catalogue.entities:
+        if kind != "pattern" and (kind != "entity" or word.text not in self.catalogue.entities):
             if kept is not None:
-                self.add("Y2", kept, "`as` belongs to an `entity`")
+                self.add("Y2", kept, "`as` belongs to an `entity` or a `pattern`")
             return None, None
-        value = self.catalogue.entities[word.text].type
+        value = self.catalogue.entities[word.text].type if kind == "entity" else _CODE
         if kept is None:
             return None, None
         if kept.text in self.names.slots:
@@ -412,6 +269,13 @@ class StateReader(PartReader):
             self.add("Y2", kept, f"`{kept.text}` cannot be used as a name here", suggest(kept.text, self.names.slots))
             return None, None
         return kept.text, value
+
+    def _pattern(self, word: Scalar) -> Pattern | None:
+        try:
+            return compile_pattern(word.text)
+        except PatternError as error:
+            self.add("X1", word, str(error))
+            return None
 
     def _check(self, node: Node | None, place: str, scope: Scope) -> Check | None:
         found = self.map(node, "`check`", ("if", "else"))
@@ -430,7 +294,7 @@ class StateReader(PartReader):
                 if is_consent_word(word.text, consent.words):
                     self.add("R2", word, f"{consent.words[0]} is a consent word: only a `consent` reply may use it")
 
-    def _check_choices(self, asked: _Asked, replies: list[Reply]) -> None:
+    def _check_choices(self, asked: Asked, replies: list[Reply]) -> None:
         handled: set[str] = set()
         for reply in replies:
             if reply.choice is not None:

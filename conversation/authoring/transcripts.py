@@ -106,6 +106,21 @@ class CustomerShares:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PersonWrites:
+    """One of the vendor's people writes to the customer."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonIsDone:
+    """The vendor's people give the conversation back."""
+
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClockMoves:
     """Time passes: by a duration, or until a time of day in Nairobi (the next one)."""
 
@@ -158,7 +173,17 @@ class Expect:
     effects_total: Mapping[str, int] | None = None
 
 
-Act: TypeAlias = CustomerWrites | CustomerTaps | CustomerSends | CustomerShares | ClockMoves | MpesaTells | MpesaRepeats
+Act: TypeAlias = (
+    CustomerWrites
+    | CustomerTaps
+    | CustomerSends
+    | CustomerShares
+    | PersonWrites
+    | PersonIsDone
+    | ClockMoves
+    | MpesaTells
+    | MpesaRepeats
+)
 Said: TypeAlias = BotSays | BotSaysAnything | BotSaysNothing
 ChatStep: TypeAlias = Act | Said | Expect
 

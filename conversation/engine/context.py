@@ -1,9 +1,12 @@
 """What a flow may read, loaded by the host before every step. Read-only in flows."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from conversation.engine.lexicon import Lexicon
 from conversation.engine.values import Record
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")  # of `now.weekday`
 
 
 @dataclass(frozen=True, kw_only=True)

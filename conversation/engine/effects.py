@@ -131,7 +131,16 @@ class SwitchLanguage:
     language: str
 
 
-Effect: TypeAlias = Send | Call | SetTimer | HandOff | Ended | SwitchLanguage
+@dataclass(frozen=True, kw_only=True)
+class Emit:
+    """Count something for the vendor's figures: where in the flows, under which name, and a number if it has one."""
+
+    name: str
+    place: str
+    value: int | None = None
+
+
+Effect: TypeAlias = Send | Call | SetTimer | HandOff | Ended | SwitchLanguage | Emit
 
 
 @dataclass(frozen=True, kw_only=True)

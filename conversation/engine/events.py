@@ -9,11 +9,15 @@ from conversation.engine.values import JSON, Record
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """The customer wrote `text`. `id` names the inbox entry that holds it."""
+    """The customer wrote `text`. `id` names the inbox entry that holds it.
+
+    `intent` is what a classifier outside made of it: a part of the event, so that no replay asks it again.
+    """
 
     id: str
     at: datetime
     text: str
+    intent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,5 +69,22 @@ class Returned:
     value: JSON = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PersonSaid:
+    """Somebody of the vendor's people wrote to the customer."""
+
+    id: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonLeft:
+    """The vendor's people are done: the conversation goes on where its handoff says."""
+
+    id: str
+    at: datetime
+
+
 FromCustomer: TypeAlias = Said | Tapped | Shared
-Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned
+Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned | PersonSaid | PersonLeft

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -192,24 +193,30 @@ def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
     """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_expression(environment, source)
-    run = environment.compile_expression(source, undefined_to_none=False)
-    return Expression(source=source, names=_names(parsed), cost=_count(parsed), run=_strict(run))
+    names, cost = _names(parsed), _count(parsed)
+    # What environment.compile_expression does, without parsing it a second time.
+    kept = nodes.Assign(nodes.Name("result", "store"), parsed, lineno=1)
+    run = TemplateExpression(environment.from_string(nodes.Template([kept], lineno=1)), undefined_to_none=False)
+    return Expression(source=source, names=names, cost=cost, run=_strict(run))
 
 
-def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
-    """Parse, refuse, compile. Raises ExpressionError."""
-    parsed = parse_text(environment, source)
+def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed: nodes.Template | None = None) -> Template:
+    """Parse (unless it is `parsed` already), refuse, compile. Raises ExpressionError."""
+    parsed = parsed or parse_text(environment, source)
     outputs = [output for output in parsed.body if isinstance(output, nodes.Output)]
     pieces_in = [piece for output in outputs for piece in output.nodes]
     plain = "".join(piece.data for piece in pieces_in if isinstance(piece, nodes.TemplateData))
     moving = len(outputs) < len(parsed.body) or any(not isinstance(piece, nodes.TemplateData) for piece in pieces_in)
-    compiled = environment.from_string(source)
+    names, cost = _names(parsed), _count(parsed)
+    if not moving:
+        constant = plain.strip()
+        return Template(source=source, names=names, cost=cost, constant=constant, pieces=lambda _names: iter((constant,)))
+    compiled = environment.from_string(parsed)
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
         return compiled.root_render_func(compiled.new_context(dict(names)))
 
-    constant = None if moving else plain.strip()
-    return Template(source=source, names=_names(parsed), cost=_count(parsed), constant=constant, pieces=pieces)
+    return Template(source=source, names=names, cost=cost, constant=None, pieces=pieces)
 
 
 def _strict(run: Callable[..., Any]) -> Callable[..., Any]:

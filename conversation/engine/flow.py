@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import Expression, Template
+from conversation.engine.patterns import Pattern
 from conversation.engine.types import Type
 from conversation.engine.values import JSON
+
+VENDOR: Final = "{vendor}"  # in the text of a link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +48,15 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """Where to go, if `condition` holds. The last branch of a `go` has none."""
+    """Where to go, if `condition` holds. The last branch of a `go` has none.
+
+    `share` is set in a `split`: so many of the shares of all its branches go here.
+    """
 
     condition: Condition | None
     to: str
     at: At
+    share: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +82,25 @@ class ChangeLanguage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmitMetric:
+    """`emit`: count something, with a number if there is one."""
+
+    name: str
+    value: Condition | None
+    at: At
+
+
+SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric
+
+
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """What happens on the way out of a wait or a call: set slots, speak, then go, visit a flow, or ask again.
 
     `resume` asks the open question again and counts nothing. `visit` runs a flow, then asks again.
     """
 
-    do: tuple[SetSlots | ChangeLanguage, ...]
+    do: tuple[SmallAction, ...]
     say: tuple[Line, ...]
     go: tuple[Branch, ...]
     at: At
@@ -111,7 +130,7 @@ class CallFlow:
     at: At
 
 
-Action: TypeAlias = SetSlots | ChangeLanguage | CallService | CallFlow
+Action: TypeAlias = SmallAction | CallService | CallFlow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +196,14 @@ class WaitFor:
 
 @dataclass(frozen=True, kw_only=True)
 class ToPeople:
-    """Hand the conversation to a queue of people."""
+    """Hand the conversation to a queue of people. With `back` it waits with them, and goes there when they give it back.
+
+    While it waits only what the state lists is answered; without `back` the flow ends.
+    """
 
     queue: str
     note: Text
+    back: "Edge | None"
     at: At
 
 
@@ -194,9 +217,9 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One way a message can be understood. Exactly one of choice, picked, consent, entity is set, or only words.
+    """One way a message can be understood. Exactly one of choice, picked, consent, entity, pattern, intent is set, or only words.
 
-    `name` is what traces and places call it; `into` takes the value of picked and entity.
+    `name` is what traces and places call it; `into` takes the value of picked, entity and pattern.
     """
 
     name: str
@@ -206,9 +229,47 @@ class Reply:
     picked: bool = False
     consent: str | None = None
     entity: str | None = None
+    pattern: Pattern | None = None
+    intent: str | None = None
     words: frozenset[str] = frozenset()
     into: str | None = None
     check: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormField:
+    """One thing a form asks for, into the slot `name`.
+
+    entity   reads the answer out of a message; it may also be read ahead of its question, and corrected later
+    longest  a free text of so many characters: the whole message. With neither, the answer is one of the choices
+    skip     words for "nothing": the slot is then none
+    title    what the slot is called when the customer is asked which one to change; None where nothing is corrected
+    """
+
+    name: str
+    ask: Ask
+    entity: str | None
+    longest: int | None
+    skip: frozenset[str]
+    check: Check | None
+    title: Text | None
+    at: At
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Several questions in one state. `changed` is said after a correction, `which` asks what to correct."""
+
+    fields: tuple[FormField, ...]
+    correct: bool
+    changed: Text | None
+    which: Text | None
+    button: Text | None
+    at: At
+
+    def field(self, name: str) -> FormField:
+        """The field of this name. Raises StopIteration."""
+        return next(field for field in self.fields if field.name == name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +313,7 @@ class Visits:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A place in a flow. At most one of ask, wait, people; without a wait it has `go` or `end`."""
+    """A place in a flow. At most one of ask, wait, form, people; without a wait, and after a form, it has `go` or `end`."""
 
     name: str
     at: At
@@ -262,6 +323,7 @@ class State:
     say: tuple[Line, ...] = ()
     ask: Ask | None = None
     wait: WaitFor | None = None
+    form: Form | None = None
     people: ToPeople | None = None
     replies: tuple[Reply, ...] = ()
     unmatched: Unmatched | None = None
@@ -269,6 +331,16 @@ class State:
     after: tuple[After, ...] = ()
     go: tuple[Branch, ...] = ()
     end: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the customer is asked something here."""
+        return self.ask is not None or self.form is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a turn can end here and go on."""
+        return self.asks or self.wait is not None or (self.people is not None and self.people.back is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,10 +356,14 @@ class Slot:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """One way a flow starts: words, an entity read from the message, an event, or anything at all."""
+    """One way a flow starts: words, the text of a wa.me link, an entity read from the message, an event, or anything at all.
+
+    In a link `{vendor}` stands for the vendor's name, in small letters with hyphens: "shop-mama-duka".
+    """
 
     at: At
     words: frozenset[str] = frozenset()
+    link: str | None = None
     entity: str | None = None
     into: str | None = None
     event: str | None = None
@@ -318,6 +394,14 @@ class Reminder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Farewell:
+    """What a flow does when it is walked away from: it ends with `left`."""
+
+    do: tuple[SmallAction, ...]
+    say: tuple[Line, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flow:
     """A named piece of conversation. Its first state is where it starts."""
 
@@ -331,6 +415,7 @@ class Flow:
     expiry: Expiry | None
     reminder: Reminder | None
     at: At
+    on_leave: Farewell | None = None
     results: frozenset[str] = frozenset()
 
 

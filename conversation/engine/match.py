@@ -1,7 +1,7 @@
 """The one ladder on which every message of a customer is understood, the same in every state.
 
-1 choice  2 consent  3 state words  4 commands  5 entities  then unmatched. The result says which rung took the message,
-and for the rungs above it why not.
+1 choice  2 consent  3 state words  4 commands  5 entities  6 patterns  7 intents  then unmatched. The result says which
+rung took the message, and for the rungs above it why not.
 """
 
 from collections.abc import Mapping
@@ -95,6 +95,8 @@ def match(event: FromCustomer, flow: str, state: State, wait: Wait, catalogue: C
         or _by_words(heard, state, passed)
         or _by_command(heard, state, passed)
         or _by_entity(heard, event.at, state, catalogue, lexicon, passed)
+        or _by_pattern(heard, state, passed)
+        or _by_intent(event, state, passed)
     )
     return found or Match(rung="unmatched", passed=tuple(passed))
 
@@ -159,4 +161,25 @@ def _by_entity(
         if value is not None:
             return Match(rung="entities", passed=tuple(passed), reply=reply, value=value)
         passed.append(f"entities: no {reply.entity} in it")
+    return None
+
+
+def _by_pattern(heard: _Heard, state: State, passed: list[str]) -> Match | None:
+    for reply in state.replies:
+        if reply.pattern is None:
+            continue
+        value = reply.pattern.read(heard.text)
+        if value is not None:
+            return Match(rung="patterns", passed=tuple(passed), reply=reply, value=value)
+        passed.append(f"patterns: not {reply.pattern.source}")
+    return None
+
+
+def _by_intent(event: FromCustomer, state: State, passed: list[str]) -> Match | None:
+    meant = event.intent if isinstance(event, Said) else None
+    for reply in state.replies:
+        if reply.intent is not None and reply.intent == meant:
+            return Match(rung="intents", passed=tuple(passed), reply=reply)
+        if reply.intent is not None:
+            passed.append(f"intents: not {reply.intent}")
     return None

@@ -1,17 +1,19 @@
 """A turn while it runs: states are entered, acted and left until a wait, a call or an end."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from conversation.engine.catalogue import CallSpec
-from conversation.engine.context import Context
+from conversation.engine.context import WEEKDAYS, Context
 from conversation.engine.effects import (
     Button,
     Call,
     Consent,
     Effect,
+    Emit,
     Ended,
     HandOff,
     Menu,
@@ -32,9 +34,11 @@ from conversation.engine.flow import (
     Condition,
     EachRow,
     Edge,
+    EmitMetric,
     Flow,
     Line,
     SetSlots,
+    SmallAction,
     State,
     Text,
 )
@@ -69,8 +73,11 @@ class Running:
         self.cost = pending.cost if pending else 0
         self.consent: Consent | None = pending.consent if pending else None
         self.pending: Pending | None = None
+        self.silence_is_new = False
         self.effects: list[Effect] = []
         self.trace: list[TraceEntry] = []
+        local = at.astimezone(bundle.timezone)
+        self.now: Record = {"hour": local.hour, "minute": local.minute, "weekday": WEEKDAYS[local.weekday()]}
 
     # --- what stands where
 
@@ -113,6 +120,7 @@ class Running:
         names["customer"] = {**self.context.customer, "language": self.speaking}
         names["order"] = self.context.order
         names["conversation"] = conversation
+        names["now"] = self.now
         if self.top.event:
             names["event"] = self.top.event
         names.update(extra)
@@ -146,9 +154,10 @@ class Running:
         """Send one text, unless it comes out empty."""
         written = self.write(text, extra)
         if written:
-            self._send(text.place, written)
+            self.send(text.place, written)
 
-    def _send(self, place: str, text: str, *, buttons: Sequence[Button] = (), menu: Menu | None = None) -> None:
+    def send(self, place: str, text: str, *, buttons: Sequence[Button] = (), menu: Menu | None = None) -> None:
+        """Send one message, within the turn's budget."""
         self.messages += 1
         if self.messages > self.bundle.limits.messages:
             raise LimitCrossed(f"more than {self.bundle.limits.messages} messages in one turn, at {place}")
@@ -157,27 +166,28 @@ class Running:
     def ask(self, wait: Wait) -> None:
         """Ask the question of `wait`, new or again, and remember what the customer now sees."""
         state = self.flow.states[wait.state]
-        ask = state.ask
+        ask = question_of(state, wait)
         if ask is None:
             return
         text = self.write(ask.text)
         titles = {choice.id: self.write(choice.title) for choice in (*ask.buttons, *ask.fixed)}
         if ask.menu_button is None:
-            buttons = tuple(Button(id=self._choice_id(wait, choice), title=title) for choice, title in titles.items())
+            buttons = tuple(Button(id=self.choice_id(wait, choice), title=title) for choice, title in titles.items())
             self._check_buttons(ask, titles)
-            self._send(ask.text.place, text, buttons=buttons)
+            self.send(ask.text.place, text, buttons=buttons)
             rows: dict[str, JSON] = {}
         else:
             menu_rows, rows, titles = self._menu_rows(ask, wait, titles)
             menu = Menu(button=self.write(ask.menu_button), rows=menu_rows) if menu_rows else None
-            self._send(ask.text.place, text, menu=menu)
+            self.send(ask.text.place, text, menu=menu)
         self.top = replace(self.top, wait=replace(wait, choices=titles, rows=rows, shows=self._shows(state)))
 
     def _check_buttons(self, ask: Ask, titles: Mapping[str, str]) -> None:
         if len(titles) > MOST_BUTTONS or len({title.casefold() for title in titles.values()}) < len(titles):
             raise Broken(f"{ask.text.place} shows more than {MOST_BUTTONS} buttons, or two with one title")
 
-    def _choice_id(self, wait: Wait, choice: str) -> str:
+    def choice_id(self, wait: Wait, choice: str) -> str:
+        """The id of a choice of the open question."""
         choice_id = to_choice_id(self.top.flow, wait.state, wait.turn, choice)
         if len(choice_id) > CHOICE_ID:
             raise LimitCrossed(f"the choice id {choice_id[:40]}… has more than {CHOICE_ID} characters")
@@ -205,7 +215,7 @@ class Running:
             raise Broken(f"{ask.text.place} has {len(shown)} rows and no `more` to turn the page with")
         rows = [*shown, *last]
         items = {key: item for key, item in items.items() if any(row.id == PICKED + key for row in rows)}
-        ids = tuple(Row(id=self._choice_id(wait, row.id), title=row.title, about=row.about) for row in rows)
+        ids = tuple(Row(id=self.choice_id(wait, row.id), title=row.title, about=row.about) for row in rows)
         return ids, items, {row.id: row.title for row in rows}
 
     def _items(self, each: EachRow) -> list[JSON]:
@@ -230,6 +240,33 @@ class Running:
         consents = [reply.consent for reply in state.replies if reply.consent is not None]
         paths = [path for consent in consents for path in self.bundle.catalogue.consents[consent].must_show]
         return {path: read_path(self.names(), path) for path in paths}
+
+    # --- what is not understood
+
+    def unmatched(self) -> str | None:
+        """Say so, or ask again; after the last try go on."""
+        if not self.has_a_try():
+            return self.give_up()
+        if self.state.unmatched is not None and self.state.unmatched.say:
+            self.say(self.state.unmatched.say)
+            return None
+        return self.ask_again()
+
+    def has_a_try(self) -> bool:
+        """Use up one of the open question's tries. False when there is none left."""
+        wait, unmatched = self._open_wait(), self.state.unmatched
+        if unmatched is not None and unmatched.tries is not None and wait.tries >= unmatched.tries:
+            return False
+        self.top = replace(self.top, wait=replace(wait, tries=wait.tries + 1))
+        return True
+
+    def give_up(self) -> str:
+        """The state that the tries lead to."""
+        unmatched = self.state.unmatched
+        if unmatched is None or unmatched.then is None:
+            raise Broken(f"{self.top.flow}.{self.top.state} has no way on after its tries")
+        self.note("tries used up", f"{self.top.flow}.{self.top.state}", to=unmatched.then)
+        return unmatched.then
 
     # --- moving
 
@@ -264,7 +301,7 @@ class Running:
     def _act(self, state: State, first: int) -> str | None:
         for index, action in enumerate(state.do[first:], first):
             match action:
-                case SetSlots() | ChangeLanguage():
+                case SetSlots() | ChangeLanguage() | EmitMetric():
                     self._do(action)
                 case CallService():
                     self._call(action, index)
@@ -272,11 +309,24 @@ class Running:
                 case CallFlow():
                     return self._call_flow(action, index)
         self.say(state.say)
-        if state.ask is not None or state.wait is not None:
-            self._open(state)
-            return None
         if state.people is not None:
             self.effects.append(HandOff(queue=state.people.queue, note=self.write(state.people.note)))
+        if state.waits and state.form is None:
+            self._open(state)
+            return None
+        return self.fill_form(state) if state.form is not None else self._leave(state)
+
+    def fill_form(self, state: State) -> str | None:
+        """Ask for the first thing of the form that is not known yet; when all is known, go on."""
+        known = self.top.slots
+        missing = next((field for field in state.form.fields if field.name not in known), None) if state.form else None
+        if missing is None:
+            self.close_wait()
+            return self._leave(state)
+        self._open(state, asks_for=missing.name)
+        return None
+
+    def _leave(self, state: State) -> str | None:
         if state.end is not None:
             return self.end(state.end)
         return self._choose(state.go, NO_NAMES)
@@ -293,12 +343,24 @@ class Running:
         return self._choose(edge.go, extra)
 
     def _choose(self, branches: Sequence[Branch], extra: Record) -> str:
+        if branches and branches[0].share is not None:
+            return self._draw(branches)
         for branch in branches:
             if branch.condition is None or self.evaluate(branch.condition, extra):
                 return branch.to
         raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
 
-    def _do(self, action: SetSlots | ChangeLanguage, extra: Record = NO_NAMES) -> None:
+    def _draw(self, branches: Sequence[Branch]) -> str:
+        """Draw by share. One conversation always draws the same at one place."""
+        place = f"{self.top.flow}.{self.top.state}"
+        shares = [branch.share or 0 for branch in branches]
+        digest = hashlib.sha256(f"{self.before.seed}:{place}".encode()).digest()
+        at = int.from_bytes(digest[:8], "big") % sum(shares)
+        drawn = next(branch for index, branch in enumerate(branches) if at < sum(shares[: index + 1]))
+        self.note("split", place, to=drawn.to)
+        return drawn.to
+
+    def _do(self, action: SmallAction, extra: Record = NO_NAMES) -> None:
         match action:
             case SetSlots():
                 for slot, value in action.values:
@@ -307,10 +369,19 @@ class Running:
                 languages = self.bundle.languages
                 self.language = action.to or languages[(languages.index(self.speaking) + 1) % len(languages)]
                 self.effects.append(SwitchLanguage(language=self.language))
+            case EmitMetric():
+                number = self.evaluate(action.value, extra) if action.value is not None else None
+                place = f"{self.top.flow}.{self.top.state}"
+                self.effects.append(Emit(name=action.name, place=place, value=number if isinstance(number, int) else None))
+                self.note("emitted", place, name=action.name, value=number)
 
     def set_slot(self, slot: str, value: JSON) -> None:
         """Give a slot of the running flow a value."""
         self.top = replace(self.top, slots={**self.top.slots, slot: value})
+
+    def unset_slot(self, slot: str) -> None:
+        """Forget a slot of the running flow."""
+        self.top = replace(self.top, slots={name: value for name, value in self.top.slots.items() if name != slot})
 
     # --- calls
 
@@ -409,7 +480,9 @@ class Running:
             self.result = result
             return None
         if gone.visiting:
-            return self.come_back(quietly=bool(gone.event) and self.messages == 0)
+            self.silence_is_new = bool(gone.came_from)  # the host has dropped the timers under a question of the visit's
+            # Whoever says nothing is not spoken to: an event or a timer ended the visit.
+            return self.come_back(quietly=self.spoke_turn != self.turn and self.messages == 0)
         action = self.state.do[self.top.action]
         index = self.top.action
         self.top = replace(self.top, action=-1)
@@ -424,6 +497,10 @@ class Running:
     def unwind_to(self, index: int) -> None:
         """Walk away from the flows above frame `index`."""
         while len(self.frames) > index + 1:
+            farewell = self.flow.on_leave
+            for action in farewell.do if farewell is not None else ():
+                self._do(action)
+            self.say(farewell.say if farewell is not None else ())
             gone = self.frames.pop()
             self.effects.append(Ended(flow=gone.flow, result=LEFT))
             self.note("ended", gone.flow, result=LEFT)
@@ -431,7 +508,7 @@ class Running:
 
     # --- waiting
 
-    def _open(self, state: State) -> None:
+    def _open(self, state: State, *, asks_for: str | None = None) -> None:
         key = None
         if state.wait is not None:
             value = self.evaluate(state.wait.key)
@@ -439,7 +516,7 @@ class Running:
                 raise Broken(f"{self.top.flow}.{state.name} waits for {state.wait.event} of nothing: its key is none")
             key = str(value)
         timers = {after.name: self._iso(self.at + timedelta(seconds=after.seconds)) for after in state.after}
-        wait = Wait(turn=self.turn, state=state.name, key=key, timers=timers, since=self.turn)
+        wait = Wait(turn=self.turn, state=state.name, key=key, timers=timers, since=self.turn, asks_for=asks_for)
         self.top = replace(self.top, wait=wait)
         self.ask(wait)
         self._set_timers(wait)
@@ -455,7 +532,7 @@ class Running:
         leaving = self._redirect(state)
         if leaving is not None:
             return self.take(leaving)
-        if state.ask is None and state.unmatched is not None and self.messages == 0:
+        if not state.asks and state.unmatched is not None and self.messages == 0:
             self.say(state.unmatched.say)
         self.ask(wait)
         return None
@@ -499,6 +576,11 @@ class Running:
             settled=self.settled,
             pending=self.pending,
         )
+
+
+def question_of(state: State, wait: Wait) -> Ask | None:
+    """The open question: the state's, or that of the thing its form asks for. None where only an event is awaited."""
+    return state.form.field(wait.asks_for).ask if state.form is not None and wait.asks_for is not None else state.ask
 
 
 def read_path(names: Mapping[str, JSON], path: str) -> JSON:

@@ -21,7 +21,7 @@ _DAY_MINUTES: Final = 24 * 60
 def arm(running: Running) -> None:
     """Set the timers of silence if a question was asked in this turn, or the customer spoke and it is still open."""
     wait = running.top.wait if running.frames else None
-    if wait is None or running.state.ask is None or running.turn not in (wait.turn, running.spoke_turn):
+    if wait is None or not running.state.asks or not _is_new(running, wait):
         return
     wait = replace(wait, since=running.turn)
     running.top = replace(running.top, wait=wait)
@@ -30,6 +30,10 @@ def arm(running: Running) -> None:
         due = running.at + timedelta(seconds=expiry[1].seconds)
         running.effects.append(SetTimer(name=f"{EXPIRES}{wait.since}", due_at=due, turn=wait.turn))
     _arm_reminder(running, wait)
+
+
+def _is_new(running: Running, wait: Wait) -> bool:
+    return running.turn in (wait.turn, running.spoke_turn) or running.silence_is_new
 
 
 def fire(running: Running, name: str) -> bool:

@@ -27,6 +27,8 @@ class Wait:
     since: int = 0  # turn of the customer's last message to it, or in which it began: the fence of silence timers
     reminded: int = 0
     timers: Mapping[str, str] = field(default_factory=dict)  # name -> due, ISO 8601 UTC
+    asks_for: str | None = None  # of a form: which slot is asked for
+    doubt: Mapping[str, JSON] = field(default_factory=dict)  # slot -> new value, while it is asked which to correct
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,32 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from conversation.engine import silence
+from conversation.engine import forms, silence
 from conversation.engine.context import Context
 from conversation.engine.effects import Consent, Effect, TraceEntry
-from conversation.engine.events import Event, FromCustomer, Happened, Returned, Said, Shared, Tapped, TimerFired
-from conversation.engine.flow import Bundle, Start
+from conversation.engine.events import (
+    Event,
+    FromCustomer,
+    Happened,
+    PersonLeft,
+    PersonSaid,
+    Returned,
+    Said,
+    Shared,
+    Tapped,
+    TimerFired,
+)
+from conversation.engine.flow import VENDOR, Bundle, Start
 from conversation.engine.match import Match, is_consent_word, is_open, match
 from conversation.engine.normalise import normalise
 from conversation.engine.running import Running, read_path
 from conversation.engine.snapshot import Snapshot, Wait
 from conversation.engine.values import JSON
 from conversation.errors import Broken
+
+PERSON: Final = "person"  # the place of what people write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,11 @@ def step(bundle: Bundle, snapshot: Snapshot, event: Event, context: Context) -> 
             running = _timer(bundle, snapshot, event, context)
         case Happened():
             running = _happened(bundle, snapshot, event, context)
+        case PersonSaid():
+            running = _begin(bundle, snapshot, event.at, context)
+            running.send(PERSON, event.text)
+        case PersonLeft():
+            running = _given_back(bundle, snapshot, event, context)
         case Said() | Tapped() | Shared():
             running = _message(bundle, snapshot, event, context)
     if running is None:
@@ -111,6 +130,17 @@ def _happened(bundle: Bundle, snapshot: Snapshot, event: Happened, context: Cont
     return running
 
 
+def _given_back(bundle: Bundle, snapshot: Snapshot, event: PersonLeft, context: Context) -> Running:
+    running = _begin(bundle, snapshot, event.at, context)
+    people = running.state.people if running.frames else None
+    if people is None or people.back is None:
+        running.note("no person had it")
+        return running
+    running.note("given back", f"{running.top.flow}.{running.top.state}")
+    running.run(running.take(people.back))
+    return running
+
+
 def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: Context) -> Running:
     running = _begin(bundle, snapshot, event.at, context)
     running.spoke_turn, running.spoke_at = running.turn, event.at.isoformat()
@@ -126,6 +156,9 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
         running.run(running.ask_again())
         return running
     found = match(event, running.top.flow, running.state, wait, bundle.catalogue, context.lexicon)
+    if running.state.form is not None and (found.command is None or forms.is_sure(running, wait, event)):
+        running.run(forms.answer(running, wait, event))
+        return running
     running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed)
     running.run(_answer(running, wait, found, event))
     return running
@@ -144,15 +177,18 @@ def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> 
     if found.command is not None:
         return running.take(found.command.edge)
     reply = found.reply
+    if reply is None and running.state.people is not None:
+        running.note("with a person", f"{running.top.flow}.{running.top.state}")
+        return None
     if reply is None:
-        return _unmatched(running, wait)
+        return running.unmatched()
     if reply.consent is not None and not _consent(running, wait, reply.consent, event):
         return running.ask_again()
     extra: dict[str, JSON] = {reply.into: found.value} if reply.into is not None else {}
     if reply.check is not None and not running.evaluate(reply.check.condition, extra):
         running.note("check failed", reply.check.otherwise.place)
-        if not _has_a_try(running, wait):
-            return _give_up(running)
+        if not running.has_a_try():
+            return running.give_up()
         running.tell(reply.check.otherwise, extra)
         return None
     if reply.into is not None and reply.into in running.flow.slots:
@@ -186,38 +222,14 @@ def _amount(value: JSON) -> int:
     return value
 
 
-def _has_a_try(running: Running, wait: Wait) -> bool:
-    unmatched = running.state.unmatched
-    if unmatched is not None and unmatched.tries is not None and wait.tries >= unmatched.tries:
-        return False
-    running.top = replace(running.top, wait=replace(wait, tries=wait.tries + 1))
-    return True
-
-
-def _give_up(running: Running) -> str:
-    unmatched = running.state.unmatched
-    if unmatched is None or unmatched.then is None:
-        raise Broken(f"{running.top.flow}.{running.top.state} has no way on after its tries")
-    running.note("tries used up", f"{running.top.flow}.{running.top.state}", to=unmatched.then)
-    return unmatched.then
-
-
-def _unmatched(running: Running, wait: Wait) -> str | None:
-    if not _has_a_try(running, wait):
-        return _give_up(running)
-    if running.state.unmatched is not None and running.state.unmatched.say:
-        running.say(running.state.unmatched.say)
-        return None
-    return running.ask_again()
-
-
 def _start(running: Running, event: FromCustomer) -> str | None:
     """An idle conversation: words first, then entities, then a flow that anything starts. A tap on an old menu is no words."""
     text = event.text if isinstance(event, Said) else ""
     words = normalise(text)
     starts = [(flow.name, start) for flow in running.bundle.flows.values() for start in flow.starts]
+    vendor = "-".join(str(running.context.vendor["name"]).lower().split())
     for name, start in starts:
-        if words and words in start.words:
+        if words and (words in start.words or words == normalise((start.link or "").replace(VENDOR, vendor))):
             return _started(running, name, start, None, "words")
     for name, start in starts:
         if start.entity is not None and text:

@@ -1,6 +1,7 @@
 """The typed catalogue: every call, outcome, event, consent, entity and function a flow may name, beside the code that runs it."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
 from conversation.engine.catalogue import Catalogue, EntitySpec, FunctionSpec
 from conversation.engine.dates import read_date, read_time, read_when
@@ -9,7 +10,7 @@ from conversation.engine.entities import read_basket_edit, read_number
 from conversation.engine.money import read_money
 from conversation.engine.phones import read_phone
 from conversation.engine.places import read_place
-from conversation.engine.types import INT, MONEY, PHONE, STRING
+from conversation.engine.types import BOOL, INT, MONEY, PHONE, STRING, ListOf
 from conversation.engine.values import JSON, Record
 from conversation.services import catalog, orders, payments
 from conversation.services.declare import Service, fields_of
@@ -40,8 +41,44 @@ def _add_line(product: Record, qty: int) -> JSON:
     return {"add": [line], "remove": [], "clear": False, "ambiguous": [], "missing": [], "unknown": []}
 
 
+def _ties(edit: Record) -> list[Mapping[str, JSON]]:
+    unclear = cast("list[Mapping[str, JSON]]", edit["ambiguous"])
+    return [each for each in unclear if each["why"] == "which"]
+
+
+def _is_tied(edit: Record) -> JSON:
+    """Whether something was named that several products are called."""
+    return bool(_ties(edit))
+
+
+def _tie(edit: Record) -> JSON:
+    """The first of what several products are called; empty when there is none."""
+    return next(iter(_ties(edit)), {"words": "", "why": "which", "qty": None, "removing": False, "candidates": []})
+
+
+def _choose(edit: Record, candidate: Record) -> JSON:
+    """A basket edit of the first tie alone, now that the customer has said which; further ties stay to be asked."""
+    ties = _ties(edit)
+    empty: dict[str, JSON] = {"add": [], "remove": [], "clear": False, "ambiguous": ties[1:], "missing": [], "unknown": []}
+    if not ties:
+        return empty
+    tie = ties[0]
+    line: dict[str, JSON] = {"product": candidate["product"], "name": candidate["name"]}
+    if tie["removing"]:
+        return {**empty, "remove": [{**line, "qty": tie["qty"]}]}
+    return {**empty, "add": [{**line, "qty": tie["qty"] or 1}]}
+
+
+def _not_found(edit: Record) -> JSON:
+    """What was not understood and is not asked back, in the customer's words."""
+    unclear = cast("list[Mapping[str, JSON]]", edit["ambiguous"])
+    return [*(each["words"] for each in unclear if each["why"] != "which"), *cast("list[str]", edit["missing"])]
+
+
 _PRODUCT: Final = fields_of(Product, "product")
 _BASKET_EDIT: Final = fields_of(BasketEdit, "basket_edit")
+_UNCLEAR: Final = fields_of(Unclear, "unclear")
+_CANDIDATE: Final = fields_of(Candidate, "candidate")
 _WHEN: Final = fields_of(When, "when")
 _PLACE_READ: Final = fields_of(PlaceRead, "place_read")
 _SERVICES: Final[dict[str, Service]] = {
@@ -55,8 +92,8 @@ CATALOGUE: Final = Catalogue(
         "product_page": fields_of(ProductPage, "product_page"),
         "wanted": fields_of(Wanted, "wanted"),
         "unwanted": fields_of(Unwanted, "unwanted"),
-        "candidate": fields_of(Candidate, "candidate"),
-        "unclear": fields_of(Unclear, "unclear"),
+        "candidate": _CANDIDATE,
+        "unclear": _UNCLEAR,
         "basket_edit": _BASKET_EDIT,
         "when": _WHEN,
         "place": fields_of(Place, "place"),
@@ -81,6 +118,10 @@ CATALOGUE: Final = Catalogue(
         "place": EntitySpec(name="place", type=_PLACE_READ, read=read_place),
     },
     functions={
+        "is_tied": FunctionSpec(name="is_tied", takes=(_BASKET_EDIT,), gives=BOOL, run=_is_tied),
+        "tie": FunctionSpec(name="tie", takes=(_BASKET_EDIT,), gives=_UNCLEAR, run=_tie),
+        "choose": FunctionSpec(name="choose", takes=(_BASKET_EDIT, _CANDIDATE), gives=_BASKET_EDIT, run=_choose),
+        "not_found": FunctionSpec(name="not_found", takes=(_BASKET_EDIT,), gives=ListOf(item=STRING), run=_not_found),
         "add_line": FunctionSpec(name="add_line", takes=(_PRODUCT, INT), gives=_BASKET_EDIT, run=_add_line),
     },
     order_states=("DRAFT", "CONFIRMED", "PAID", "CANCELLED"),

@@ -78,8 +78,8 @@ MAMA_DUKA: Final = Shop(
         _item(
             "mafuta-1l", "Mafuta ya kupika 1L", "1L", 320, 36, "mafuta, cooking oil, oil, salad, mafuta ya kupika", "Mafuta 1L"
         ),
-        _item("mchele-1kg", "Mchele pishori 1kg", "1kg", 220, 50, "mchele, rice, pishori, mchele wa pishori, wali"),
-        _item("maharagwe-1kg", "Maharagwe 1kg", "1kg", 180, 40, "maharagwe, beans, maharage, madondo"),
+        _item("mchele-1kg", "Mchele pishori 1kg", "1kg", 220, 50, "mchele, rice, pishori, mchele wa pishori, wali, nafaka"),
+        _item("maharagwe-1kg", "Maharagwe 1kg", "1kg", 180, 40, "maharagwe, beans, maharage, madondo, nafaka"),
         _item(
             "sabuni-800g",
             "Sabuni ya kufua 800g",

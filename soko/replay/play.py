@@ -21,6 +21,8 @@ from conversation.authoring.transcripts import (
     Expect,
     MpesaRepeats,
     MpesaTells,
+    PersonIsDone,
+    PersonWrites,
     Said,
     Transcript,
 )
@@ -177,6 +179,12 @@ def _do(world: World, act: Act, chat: list[ChatLine], flow: str) -> None:
         case CustomerShares(latitude=latitude, longitude=longitude, name=name):
             chat.append(Spoken(who="customer", text=f"(location) {name or f'{latitude}, {longitude}'}"))
             world.share(latitude, longitude, name)
+        case PersonWrites(text=text):
+            chat.append(Spoken(who="person", text=text))
+            world.person_writes(text)
+        case PersonIsDone():
+            chat.append(Spoken(who="person", text="(gives the conversation back)"))
+            world.person_is_done()
         case ClockMoves():
             until = _until(world.clock.now, act)
             chat.append(Spoken(who="clock", text=f"{until.astimezone(NAIROBI):%a %d %b, %H:%M:%S}"))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
+from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
@@ -21,7 +22,7 @@ from payments import stk
 from payments.webhook import build_routes
 from router import catalog, channels, conversations, customers, rehearsal
 from router.databases import Databases
-from router.ids import VendorId
+from router.ids import ConversationId, VendorId
 from router.json_values import JSON
 from router.orders import store as orders
 from router.orders.lines import Want
@@ -108,6 +109,18 @@ class World:
         place: JSON = {"latitude": latitude, "longitude": longitude, "name": name}
         self._hear(Location(lat=latitude, lon=longitude, name=name), {"type": "location", "location": place})
 
+    def person_writes(self, text: str) -> None:
+        """One of the vendor's people writes."""
+        with unit_of_work(self._databases, self._vendor_id) as work:
+            people.say(work, self._conversation_id(), text, now=self.clock.now)
+        self._do_what_is_due()
+
+    def person_is_done(self) -> None:
+        """The vendor's people give the conversation back."""
+        with unit_of_work(self._databases, self._vendor_id) as work:
+            people.give_back(work, self._conversation_id(), now=self.clock.now)
+        self._do_what_is_due()
+
     def move_clock(self, until: datetime) -> None:
         """Let time pass, stopping at each moment at which something falls due."""
         for _ in range(MOST_ROUNDS * 20):
@@ -154,6 +167,11 @@ class World:
         return rehearsal.list_consents(self._databases.read(self._vendor_id))
 
     # ------------------------------------------------------------ how it goes on
+
+    def _conversation_id(self) -> ConversationId:
+        if not self.reports:
+            raise Impossible("nobody has written yet: there is no conversation that a person could take part in")
+        return self.reports[-1].conversation_id
 
     def _hear(self, utterance: Utterance, said: Mapping[str, JSON]) -> None:
         self._heard += 1

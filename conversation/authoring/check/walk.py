@@ -21,6 +21,7 @@ from conversation.engine.flow import (
     ChangeLanguage,
     Condition,
     Edge,
+    EmitMetric,
     Flow,
     SetSlots,
     State,
@@ -28,6 +29,7 @@ from conversation.engine.flow import (
 
 ENTER: Final = -1
 WAIT: Final = -2
+DONE: Final = -5  # the form is filled
 AGAIN: Final = -3  # the open question is asked again
 SAY: Final = -4  # the actions are done
 MOST: Final = 200_000
@@ -128,6 +130,8 @@ class _Walk:
                 yield from self._leave(here, state)
             case point if point == SAY:
                 yield from self._after_actions(here, state)
+            case point if point == DONE:
+                yield from self._go_on(here, state)
             case index:
                 yield from self._act(here, state, index)
 
@@ -151,7 +155,7 @@ class _Walk:
             return
         action = state.do[index]
         match action:
-            case SetSlots() | ChangeLanguage():
+            case SetSlots() | ChangeLanguage() | EmitMetric():
                 yield Move(told="", at=None, to=replace(here, point=index + 1))
             case CallService():
                 yield from self._call(here, action, index)
@@ -250,9 +254,15 @@ class _Walk:
             )
 
     def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
-        if state.ask is not None or state.wait is not None:
+        if state.waits:
             yield Move(told="", at=None, to=replace(here, point=WAIT, held=False))
-        elif state.end is not None:
+        if state.form is not None:  # all of it may be known already
+            yield Move(told="", at=None, to=replace(here, point=DONE))
+        if not state.waits:
+            yield from self._go_on(here, state)
+
+    def _go_on(self, here: Situation, state: State) -> Iterator[Move]:
+        if state.end is not None:
             yield from self._end(here, state.end)
         else:
             yield from self._branches(here, state.go, "")
@@ -279,11 +289,19 @@ class _Walk:
             yield from self._heard(here, state)
             for after in state.after:
                 yield from self._edge(here, after.edge, f"{after.name.removeprefix('after:')} pass")
-            expiry = self.bundle.flows[here.top.flow].expiry
-            if state.ask is not None and expiry is not None:
-                yield self._to(here, expiry.to, "the customer says nothing for long", expiry.at)
+            if state.asks:
+                yield from self._expired(here)
             yield from self._late(here)
         yield from self._awaited(waiting, state)
+
+    def _expired(self, here: Situation) -> Iterator[Move]:
+        """The expiry of the running flow, else of the nearest one under it: those above are left."""
+        for depth in range(len(here.stack), 0, -1):
+            expiry = self.bundle.flows[here.stack[depth - 1].flow].expiry
+            if expiry is not None:
+                left = replace(here, stack=here.stack[:depth])
+                yield self._to(left, expiry.to, "the customer says nothing for long", expiry.at)
+                return
 
     @staticmethod
     def _meanwhile(here: Situation) -> Iterator[Situation]:
@@ -293,6 +311,10 @@ class _Walk:
             yield replace(here, order=PAID, in_flight=False)
 
     def _heard(self, here: Situation, state: State) -> Iterator[Move]:
+        if state.form is not None:
+            yield Move(told="customer answers everything", at=None, to=replace(here, point=DONE, held=False))
+        if state.people is not None and state.people.back is not None:
+            yield from self._edge(here, state.people.back, "a person gives the conversation back")
         for reply in state.replies:
             told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
             yield from self._edge(replace(here, held=reply.consent is not None), reply.edge, told)
@@ -338,7 +360,7 @@ class _Walk:
             if branch.condition is not None and holds is False:
                 continue
             yield self._to(here, branch.to, told, branch.at)
-            if branch.condition is None or holds is True:
+            if branch.share is None and (branch.condition is None or holds is True):
                 return
 
     @staticmethod

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conversation.engine.flow import (
+    Action,
+    Ask,
     At,
     Branch,
     CallFlow,
@@ -11,6 +13,7 @@ from conversation.engine.flow import (
     ChangeLanguage,
     Condition,
     Edge,
+    EmitMetric,
     Flow,
     Line,
     SetSlots,
@@ -53,16 +56,21 @@ class Ways:
         for redirect in state.redirects:
             self._condition(redirect.condition, none)
             self._edge(redirect.edge, none)
+        if self.flow.expiry is not None and any(isinstance(action, CallFlow) for action in state.do):
+            self.on.append(Way(to=self.flow.expiry.to, sets=none, at=self.flow.expiry.at))  # while the called flow asks
         sets = none
         for action in state.do:
             sets = self._action(action, sets)
         self._say(state.say, sets)
+        sets = self._form(state, sets)
         self._wait(state, sets)
         if state.people is not None:
             self._text(state.people.note, sets)
+            if state.people.back is not None:
+                self._edge(state.people.back, sets)
         self._go(state.go, sets)
 
-    def _action(self, action: SetSlots | ChangeLanguage | CallService | CallFlow, sets: frozenset[str]) -> frozenset[str]:
+    def _action(self, action: Action, sets: frozenset[str]) -> frozenset[str]:
         match action:
             case SetSlots():
                 for slot, value in action.values:
@@ -74,26 +82,52 @@ class Ways:
                 for edge in action.otherwise.values():
                     self._edge(edge, sets)
                 sets |= {action.into} if action.into else frozenset()
+            case EmitMetric():
+                if action.value is not None:
+                    self._condition(action.value, sets)
             case ChangeLanguage():
                 pass
         return sets
 
+    def _form(self, state: State, sets: frozenset[str]) -> frozenset[str]:
+        """Ask for one thing after the other: each may read those before it, and a check its own answer too."""
+        before = sets
+        for field in state.form.fields if state.form is not None else ():
+            self._ask(field.ask, sets)
+            sets |= {field.name}
+            if field.check is not None:
+                self._condition(field.check.condition, sets)
+                self._text(field.check.otherwise, sets)
+        if state.form is not None:
+            self._leave(state, before)
+        return sets
+
+    def _ask(self, ask: Ask, sets: frozenset[str]) -> None:
+        for text in _texts_of(ask):
+            self._text(text, sets)
+        if ask.each is not None:
+            self._condition(ask.each.items, sets)
+        if ask.more is not None and ask.more.condition is not None:
+            self._condition(ask.more.condition, sets)
+
     def _wait(self, state: State, sets: frozenset[str]) -> None:
-        if state.ask is None and state.wait is None:
-            return
         if state.ask is not None:
-            for text in _texts_of(state):
-                self._text(text, sets)
-            if state.ask.each is not None:
-                self._condition(state.ask.each.items, sets)
-            if state.ask.more is not None and state.ask.more.condition is not None:
-                self._condition(state.ask.more.condition, sets)
+            self._ask(state.ask, sets)
         for reply in state.replies:
             known = sets | ({reply.into} if reply.into else frozenset())
             if reply.check is not None:
                 self._condition(reply.check.condition, known)
                 self._text(reply.check.otherwise, known)
             self._edge(reply.edge, known)
+        if state.wait is not None:
+            self._condition(state.wait.key, sets)
+            for edge in state.wait.outcomes.values():
+                self._edge(edge, sets)
+        if state.waits and state.form is None:
+            self._leave(state, sets)
+
+    def _leave(self, state: State, sets: frozenset[str]) -> None:
+        """What ends any wait but its own answers."""
         if state.unmatched is not None:
             self._say(state.unmatched.say, sets)
             if state.unmatched.then is not None:
@@ -102,14 +136,10 @@ class Ways:
             self._edge(command.edge, sets)
         for after in state.after:
             self._edge(after.edge, sets)
-        if state.wait is not None:
-            self._condition(state.wait.key, sets)
-            for edge in state.wait.outcomes.values():
-                self._edge(edge, sets)
         self._silence(state, sets)
 
     def _silence(self, state: State, sets: frozenset[str]) -> None:
-        if state.ask is not None and self.flow.expiry is not None:
+        if state.asks and self.flow.expiry is not None:
             self.on.append(Way(to=self.flow.expiry.to, sets=sets, at=self.flow.expiry.at))
         if self.flow.reminder is not None and state.name in self.flow.reminder.states:
             self._say(self.flow.reminder.say, sets)
@@ -140,10 +170,7 @@ class Ways:
         self.reads.append(Read(names=names, at=text.at, after=sets))
 
 
-def _texts_of(state: State) -> Iterator[Text]:
-    ask = state.ask
-    if ask is None:
-        return
+def _texts_of(ask: Ask) -> Iterator[Text]:
     yield ask.text
     for choice in (*ask.buttons, *ask.fixed):
         yield choice.title

@@ -24,6 +24,8 @@ from conversation.authoring.transcripts import (
     MpesaRepeats,
     MpesaTells,
     Outcome,
+    PersonIsDone,
+    PersonWrites,
     Titles,
     Transcript,
 )
@@ -259,3 +261,9 @@ def test_broken_yaml_is_told_with_its_place_and_a_hint() -> None:
 
     assert problem.startswith("shop.test.yaml:5:")
     assert "needs quotes" in problem
+
+
+def test_a_person_writes_and_gives_the_conversation_back() -> None:
+    assert steps("- person: Hello!\n- person: {done: true}") == (PersonWrites(line=6, text="Hello!"), PersonIsDone(line=7))
+    with pytest.raises(BadTranscripts, match="done"):
+        steps("- person: {done: maybe}")

@@ -23,8 +23,8 @@ START = datetime(2026, 3, 2, 6, 15, tzinfo=UTC)  # 9:15 in Nairobi
 NAMES: list[tuple[str, int, list[str]]] = [
     ("Unga 2kg", 210, ["maize flour"]),
     ("Sukari 1kg", 160, ["sugar"]),
-    ("Maziwa 500ml", 60, ["milk"]),
-    ("Maziwa Lala 500ml", 70, ["mala"]),
+    ("Maziwa 500ml", 60, ["milk", "dairy"]),
+    ("Maziwa Lala 500ml", 70, ["mala", "dairy"]),
     ("Mkate 400g", 65, ["bread"]),
     ("Mafuta 1L", 320, ["cooking oil", "oil"]),
 ]

@@ -26,7 +26,7 @@ def test_say_with_if_is_sent_only_then() -> None:
 
 def test_an_edit_that_names_nothing_to_change_calls_nothing() -> None:
     shop = Shop().say("2 unga").say("0 sukari")
-    assert (shop.calls, shop.places) == ([], ["shop.unclear.say", "shop.cart.ask"])
+    assert (shop.calls, shop.places) == ([], ["shop.unclear.say.1", "shop.cart.ask"])
 
 
 def test_an_outcome_carries_what_its_text_says() -> None:
@@ -212,3 +212,18 @@ def test_an_answer_that_the_catalogue_does_not_list_is_our_bug() -> None:
         step(shop.bundle, taken.snapshot, Returned(at=START, outcome="maybe"), shop.context())
     with pytest.raises(Broken, match="has not answered"):
         step(shop.bundle, taken.snapshot, Said(id="2", at=START, text="hi"), shop.context())
+
+
+def test_what_several_products_are_called_is_asked_back_one_after_the_other() -> None:
+    shop = Shop().say("2 dairy, 3 unga, toa dairy")
+    assert (shop.state, shop.basket, shop.texts) == ("which", {"0": 3}, ["Which *2 dairy* do you mean?"])
+    shop.tap("Maziwa Lala 500ml")
+    assert (shop.state, shop.basket, shop.texts) == ("which", {"0": 3, "3": 2}, ["Which *dairy* do you mean?"])
+    shop.tap("Maziwa Lala 500ml")
+    assert (shop.state, shop.basket) == ("cart", {"0": 3})
+
+
+def test_which_one_may_be_written_too_and_a_tie_alone_changes_nothing_yet() -> None:
+    shop = Shop().say("dairy")
+    assert (shop.texts, shop.calls) == (["Which *dairy* do you mean?"], [])
+    assert (shop.say("maziwa 500ml").state, shop.basket) == ("cart", {"2": 1})

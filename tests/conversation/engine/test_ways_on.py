@@ -1,0 +1,142 @@
+"""Splits, links, patterns and intents."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from conversation.authoring.load import build_bundle
+from conversation.authoring.problems import FlowErrors
+from conversation.engine.events import Said
+from conversation.engine.flow import Bundle
+from conversation.engine.snapshot import Snapshot
+from conversation.services import CATALOGUE
+from tests.conversation.authoring.test_load import check_place
+from tests.conversation.engine.shop import Shop
+from tests.conversation.engine.small import bundle_of, files_of
+
+SPLIT = """
+flow: a
+starts_when: [words: [hi]]
+states:
+  x: {go: {split: {short: 30, long: 70}}}
+  short: {say: Hi., end: short}
+  long: {say: Hello there., end: long}
+"""
+
+
+def test_a_split_is_stable_for_a_conversation_and_fair_over_many() -> None:
+    bundle = bundle_of(SPLIT)
+    drawn = Counter[str]()
+    for seed in range(400):
+        shop = Shop(bundle=bundle, snapshot=Snapshot.fresh(f"seed-{seed}")).say("hi")
+        (first,) = shop.ended
+        assert {"what": "split", "place": "a.x", "to": first} in shop.trace
+        assert shop.say("hi").ended == [first]
+        drawn[first] += 1
+    assert 90 < drawn["short"] < 150
+
+
+LINK = """
+flow: a
+starts_when: [{link: "shop-{vendor}"}]
+states:
+  x: {say: Welcome., end: y}
+"""
+
+
+def test_the_text_of_a_link_starts_the_flow() -> None:
+    for text in ("shop-mama-duka", " Shop-Mama-Duka "):
+        assert Shop(bundle=bundle_of(LINK)).say(text).texts == ["Welcome."]
+    for text in ("shop-", "mama-duka", "hi"):
+        assert Shop(bundle=bundle_of(LINK)).say(text).texts == []
+
+
+CODES = """
+flow: a
+starts_when: [words: [hi]]
+slots: {code: {type: string}}
+commands: {help: {words: [help], say: Type the code., then: resume}}
+states:
+  x:
+    ask: Which code?
+    replies:
+      - {pattern: "SK\\\\d{4}", as: code, go: told}
+      - {pattern: "[a-z]{2}-\\\\d+", as: found, check: {if: found | length < 8, else: "{{ found }} is too long."}, go: other}
+      - {entity: number, go: other}
+      - {intent: lost, go: lost}
+    unmatched: {say: Hm?, tries: 3, then: lost}
+  told: {say: "It is {{ code }}.", end: told}
+  other: {end: other}
+  lost: {say: Ask a person., end: lost}
+"""
+
+
+def codes() -> Bundle:
+    files = files_of(CODES)
+    return build_bundle({**files, "flows/app.yaml": files["flows/app.yaml"] + b"\nintents: [lost, found]\n"}, CATALOGUE)
+
+
+def test_a_pattern_reads_a_whole_message_after_words_commands_and_entities() -> None:
+    shop = Shop(bundle=codes()).say("hi")
+    assert shop.say("help").texts == ["Type the code.", "Which code?"]
+    assert shop.say("ab-123456789").texts == ["ab-123456789 is too long."]
+    assert shop.say("my sk1234").texts == ["Hm?"]
+    assert shop.say(" sk1234. ").texts == ["It is sk1234."]
+    assert shop.rung() == "patterns"
+    assert Shop(bundle=codes()).say("hi").say("4").ended == ["other"]
+
+
+def test_an_intent_is_read_from_the_event_below_all_other_rungs() -> None:
+    shop = Shop(bundle=codes()).say("hi")
+    shop.take(Said(id="5", at=shop.tick(), text="where am I", intent="lost"))
+    assert (shop.texts, shop.rung()) == (["Ask a person."], "intents")
+    other = Shop(bundle=codes()).say("hi")
+    assert other.take(Said(id="5", at=other.tick(), text="where am I", intent="found")).texts == ["Hm?"]
+    sure = Shop(bundle=codes()).say("hi")
+    assert sure.take(Said(id="5", at=sure.tick(), text="SK1234", intent="lost")).ended == ["told"]
+
+
+EDITS = [
+    (CODES, "Y2", "intent: lost", "intent: §lost"),
+    (CODES, "X1", '"SK\\\\d{4}"', '§"(SK+)+"', "      - {intent: lost, go: lost}\n", ""),
+    (CODES, "C3", "as: code", "as: §code", "{type: string}", "{type: int}",
+     "      - {intent: lost, go: lost}\n", "", "{{ code }}", ""),
+    (LINK, "Y2", '"shop-{vendor}"', '§"shop-{shop}"'),
+    (LINK, "Y2", '"shop-{vendor}"', '§"{vendor}"'),
+    (SPLIT, "X5", "{short: 30, long: 70}", "§{short: 30}", "  long:", "  long2: {go: long}\n  long:"),
+    (SPLIT, "T1", "{short: 30,", "{§shot: 30,"),
+    (SPLIT, "Y2", "{short: 30,", "{short: §0,"),
+    (SPLIT, "T2", "{short: 30, long: 70}", "{short: 30, x: 70}", "  long:", "  §long:"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_mistake_is_told_by_its_place(edit: tuple[str, ...]) -> None:
+    text = edit[0].strip()
+    for before, after in zip(edit[2::2], edit[3::2], strict=True):
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(text.replace("§", ""))
+    check_place(caught.value.problems, edit[1], text)
+
+
+def test_both_ways_of_a_split_are_walked() -> None:
+    money = SPLIT.replace(
+        "  short: {say: Hi., end: short}",
+        "  short:\n    do: [{call: payments.stk_push, with: {order: order.id, amount: order.total, phone: customer.phone}, "
+        "else: {busy | refused | daily_limit: long, unknown: ask}}]\n    end: paid\n"
+        "  ask: {do: [{call: payments.query, with: {attempt: order.payment_attempt}, "
+        "else: {pending | not_paid: long}}], end: paid}",
+    )
+    for flow in (money, money.replace("{short: 30, long: 70}", "{long: 70, short: 30}")):
+        with pytest.raises(FlowErrors, match="P1"):
+            bundle_of(flow)
+
+
+def test_the_order_of_events_in_a_log_decides_nothing_about_a_draw() -> None:
+    bundle = bundle_of(SPLIT)
+    one = Shop(bundle=bundle).say("nothing").say("hi")
+    other = Shop(bundle=replace(bundle, hash="other")).say("hi")
+    assert one.ended == other.ended
