@@ -51,12 +51,13 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """One transcript that was played."""
+    """One transcript that was played. `traces`: what the engine noted, turn by turn."""
 
     transcript: Transcript
     failure: Failure | None
     turns: int
     seconds: float
+    traces: tuple[tuple[Mapping[str, JSON], ...], ...] = ()
 
 
 class _Differs(Exception):
@@ -75,7 +76,8 @@ def play(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_
         failure = scene.perform(stage, bundle, cloud_api)
     if transcript.given.stock:
         databases.cache.forget()
-    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=perf_counter() - started)
+    seconds = perf_counter() - started
+    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, traces=scene.traces)
 
 
 class _Scene:
@@ -89,6 +91,10 @@ class _Scene:
     @property
     def turns(self) -> int:
         return len(self.world.reports) if self.world is not None else 0
+
+    @property
+    def traces(self) -> tuple[tuple[Mapping[str, JSON], ...], ...]:
+        return tuple(report.trace for report in self.world.reports) if self.world is not None else ()
 
     def perform(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Failure | None:
         line = self.transcript.line

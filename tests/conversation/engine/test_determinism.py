@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.conversation.engine.random_logs import play
 from tests.conversation.engine.shop import Shop
 
 ROOT = Path(__file__).parents[3]
@@ -23,23 +25,44 @@ def a_long_conversation() -> Shop:
     )
 
 
-def test_the_same_log_gives_the_same_bytes_whatever_the_hash_seed() -> None:
+LOGS = range(1000, 1050)
+
+
+def lines_under(hash_seed: str) -> subprocess.Popen[str]:
+    """Start a process that prints what the long conversation and the random logs led to, a line each."""
     code = (
-        "import json; from tests.conversation.engine.test_determinism import a_long_conversation; "
-        "print(json.dumps(a_long_conversation().log))"
+        "import json; from tests.conversation.engine import test_determinism as here; "
+        "print(json.dumps(here.a_long_conversation().log)); [print(json.dumps(here.play(seed))) for seed in here.LOGS]"
     )
-    runs = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout.strip()
-        for seed in ("1", "4242")
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_same_logs_give_the_same_bytes_whatever_the_hash_seed() -> None:
+    running = [lines_under(hash_seed) for hash_seed in ("1", "4242")]
+    here = [json.dumps(a_long_conversation().log), *(json.dumps(play(seed)) for seed in LOGS)]
+    for process in running:
+        said, _ = process.communicate()
+        assert process.returncode == 0
+        assert said.splitlines() == here
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10**6))
+def test_a_random_log_played_twice_gives_the_same_snapshots_effects_and_traces(seed: int) -> None:
+    assert json.dumps(play(seed)) == json.dumps(play(seed))
+
+
+def test_random_logs_go_through_most_of_the_flows() -> None:
+    visited = {
+        str(entry["place"])
+        for seed in range(60)
+        for turn in cast("list[tuple[object, object, list[dict[str, object]]]]", play(seed))
+        for entry in turn[2]
+        if entry["what"] == "entered"
     }
-    assert runs == {json.dumps(a_long_conversation().log)}
+    assert {"shop.pay", "shop.charge", "shop.waiting", "shop.receipt", "late_payment.arrived", "shop.amend"} <= visited
+    assert len(visited) > 20
 
 
 ACTIONS = st.one_of(

@@ -1,0 +1,445 @@
+"""Every path of a conversation, up to a depth: the pure engine is played against each answer, reply, timer and event.
+
+Found are: turns that break, charges nobody asked for, customers met with silence, waits without a way on, and waits
+from which the conversation can never come to an end. Situations that differ only in what no guard asks count as one.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from conversation.authoring.pretend import NONSENSE, START, Ending, Pretend, World, phrases_for, shape
+from conversation.authoring.way_names import Way, declared_ways, taken_ways
+from conversation.engine.effects import Call, Effect, Send, SetTimer
+from conversation.engine.events import Event, Happened, Returned, Said, Tapped, TimerFired
+from conversation.engine.expressions import ExpressionError
+from conversation.engine.flow import Bundle, State
+from conversation.engine.match import PICKED, to_choice_id
+from conversation.engine.silence import EXPIRES, REMIND
+from conversation.engine.snapshot import Frame, Snapshot, Wait
+from conversation.engine.step import step
+from conversation.engine.values import JSON
+from conversation.errors import Broken, ContractBroken, LimitCrossed
+
+SILENCE: Final = "silence"  # the one finding that is a matter of taste
+DEPTH: Final = 40
+MOST: Final = 20_000
+_TRIES: Final = 30
+AGAIN: Final = 2
+Key: TypeAlias = str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What happens next, outside: `told` for people; `written` is the transcript's step, None where none can say it."""
+
+    told: str
+    event: Event
+    world: World
+    written: Mapping[str, JSON] | None
+    times: int = 1  # until the state changes, at most so often
+    consents: bool = False
+    speaks: bool = False  # the customer says something, and expects an answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One move that was played to its end. `natural`: no call ended in a fault, so the real shop does the same."""
+
+    told: tuple[str, ...]
+    written: tuple[Mapping[str, JSON], ...] | None
+    snapshot: Snapshot
+    world: World
+    trace: tuple[Mapping[str, JSON], ...]
+    timers: Mapping[str, datetime]
+    said: bool
+    consents: bool
+    pushed: int = 0  # calls that move money
+    prompts: int = 0  # of these, those that put a prompt on the phone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A situation between two turns."""
+
+    snapshot: Snapshot
+    world: World
+    timers: Mapping[str, datetime]
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that must not be, told as a customer's story."""
+
+    kind: str
+    what: str
+    story: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One paragraph."""
+        return f"{self.kind}: {self.what}\n   how it can happen:  {' -> '.join(self.story) or 'at once'}"
+
+
+@dataclass(kw_only=True)
+class Explored:
+    """What an exploration saw. `shortest`: for each way that was taken, the shortest path of turns that ends with it."""
+
+    situations: int = 0
+    steps: int = 0
+    depth: int = 0
+    complete: bool = True
+    findings: list[Finding] = field(default_factory=list)
+    declared: tuple[Way, ...] = ()
+    taken: set[Way] = field(default_factory=set)
+    shortest: dict[Way, tuple[Turn, ...]] = field(default_factory=dict)
+
+    @property
+    def never(self) -> list[Way]:
+        """Ways that no path took."""
+        return [way for way in self.declared if way not in self.taken]
+
+
+def explore(bundle: Bundle, *, depth: int = DEPTH, flows: Sequence[str] = (), faultless: bool = False) -> Explored:
+    """Explore all flows of a bundle from an idle conversation. `flows` limits the ways that are counted.
+
+    `faultless`: only what a transcript can say, with services that do what they are asked.
+    """
+    return _Explorer(bundle, depth, flows or tuple(bundle.flows), faultless=faultless).run()
+
+
+class _Explorer:
+    def __init__(self, bundle: Bundle, depth: int, flows: Sequence[str], *, faultless: bool) -> None:
+        self.faultless = faultless
+        self.bundle = bundle
+        self.depth = depth
+        self.pretend = Pretend(bundle.catalogue)
+        self.payable, self.paid = bundle.catalogue.order_states[1:3]
+        self.seen = Explored(declared=declared_ways(bundle, flows))
+        self.declared = frozenset(self.seen.declared)
+        self.came: dict[Key, tuple[Key, Turn] | None] = {}
+        self.places: dict[Key, Place] = {}
+        self.next: dict[Key, set[Key]] = {}
+        self.phrases = {name: phrases_for(bundle.catalogue, name) for name in bundle.catalogue.entities}
+        self.told: set[tuple[str, str]] = set()
+        self.broken: set[Key] = set()  # what follows from a turn that breaks is no second finding
+
+    def run(self) -> Explored:
+        first = Place(snapshot=Snapshot.fresh("explore"), world=self.pretend.begin(), timers={}, depth=0)
+        key = self._key(first)
+        self.came[key], self.places[key] = None, first
+        queue = deque([key])
+        while queue:
+            here = queue.popleft()
+            place = self.places[here]
+            self.seen.depth = max(self.seen.depth, place.depth)
+            if place.depth >= self.depth or len(self.places) > MOST:
+                self.seen.complete = False
+                continue
+            following = self.next.setdefault(here, set())
+            for move in self._moves(place):
+                if self.faultless and move.written is None:
+                    continue
+                for turn in self._play(here, place, move):
+                    for there, told in self._arrive(here, place, turn):
+                        following.add(there)
+                        if there not in self.came:
+                            self.came[there] = (here, told)
+                            queue.append(there)
+        self.seen.situations = len(self.places)
+        self._check_ends()
+        return self.seen
+
+    def _arrive(self, here: Key, place: Place, turn: Turn) -> Iterator[tuple[Key, Turn]]:
+        for way in taken_ways(self.declared, turn.trace):
+            self.seen.taken.add(way)
+            if way not in self.seen.shortest:
+                self.seen.shortest[way] = (*self._path(here), turn)
+        for after in (turn, *self._much_later(turn)):
+            world = self.pretend.renewed(after.world) if after.snapshot.idle else after.world
+            there = Place(snapshot=after.snapshot, world=world, timers=after.timers, depth=place.depth + 1)
+            key = self._key(there)
+            self.places.setdefault(key, there)
+            yield key, after
+
+    def _much_later(self, turn: Turn) -> Iterator[Turn]:
+        """A state that was come back to once can be come back to until its `visits` are used up."""
+        frames = tuple(
+            replace(frame, visits={name: self._many(frame, name, count) for name, count in frame.visits.items()})
+            for frame in turn.snapshot.frames
+        )
+        if frames != turn.snapshot.frames and not self.faultless:
+            told = (*turn.told, "and so on, until it has been here as often as it may")
+            yield replace(turn, told=told, snapshot=replace(turn.snapshot, frames=frames), written=None)
+
+    def _many(self, frame: Frame, state: str, count: int) -> int:
+        limit = self._limit(frame, state)
+        return limit - 1 if limit and count == AGAIN else count
+
+    def _path(self, here: Key) -> tuple[Turn, ...]:
+        path: list[Turn] = []
+        came = self.came[here]
+        while came is not None:
+            path.append(came[1])
+            came = self.came[came[0]]
+        return tuple(reversed(path))
+
+    def _report(self, kind: str, what: str, here: Key, more: Sequence[str]) -> None:
+        if (kind, what) not in self.told:
+            self.told.add((kind, what))
+            story = [told for turn in self._path(here) for told in turn.told]
+            self.seen.findings.append(Finding(kind=kind, what=what, story=(*story, *more)))
+
+    # --- what may happen
+
+    def _moves(self, place: Place) -> Iterator[Move]:
+        snapshot, world = place.snapshot, place.world
+        at = START + timedelta(minutes=snapshot.turn + 1)
+        wait = snapshot.frames[-1].wait if snapshot.frames else None
+        if wait is None:
+            yield from self._beginnings(world, at)
+        else:
+            frame = snapshot.frames[-1]
+            state = self.bundle.flows[frame.flow].states[frame.state]
+            for meanwhile in self._meanwhile(world):
+                yield from self._heard(state, frame, wait, meanwhile, at)
+                yield from self._timers(place, wait, meanwhile)
+        yield from self._events(snapshot, world, at)
+
+    def _meanwhile(self, world: World) -> Iterator[World]:
+        """The money may arrive before the conversation hears of it."""
+        yield world
+        if world.live and world.status == self.payable:
+            yield replace(world, status=self.paid)
+
+    def _said(self, text: str, world: World, at: datetime, *, times: int = 1) -> Move:
+        told = f"customer: {text}" + (f" ({times} times)" if times > 1 else "") + self._paid_by_now(world)
+        consents = any(text in spec.words for spec in self.bundle.catalogue.consents.values())
+        event = Said(id="m", at=at, text=text)
+        known = self._known(world, {"customer": text})
+        return Move(told=told, event=event, world=world, written=known, times=times, consents=consents, speaks=True)
+
+    def _beginnings(self, world: World, at: datetime) -> Iterator[Move]:
+        yield self._said(NONSENSE, world, at)
+        for flow in self.bundle.flows.values():
+            for start in flow.starts:
+                if start.words:
+                    yield self._said(min(start.words), world, at)
+                if start.entity is not None:
+                    for phrase in self.phrases[start.entity]:
+                        yield self._said(phrase, world, at)
+
+    def _heard(self, state: State, frame: Frame, wait: Wait, world: World, at: datetime) -> Iterator[Move]:
+        for choice, title in wait.choices.items():
+            if not choice.startswith(PICKED) or choice == next(each for each in wait.choices if each.startswith(PICKED)):
+                yield self._tap(frame, wait, choice, title, world, at)
+        texts: dict[str, None] = {}
+        for reply in state.replies:
+            if reply.consent is not None:
+                texts[self.bundle.catalogue.consents[reply.consent].words[0]] = None
+            if reply.words:
+                texts[min(reply.words)] = None
+            texts |= dict.fromkeys(self.phrases[reply.entity] if reply.entity is not None else ())
+        texts |= {min(command.words): None for command in state.commands if command.words}
+        for text in texts:
+            yield self._said(text, world, at)
+        tries = state.unmatched.tries if state.unmatched is not None else None
+        yield self._said(NONSENSE, world, at)
+        if tries is not None:
+            yield self._said(NONSENSE, world, at, times=min(tries + 1 - wait.tries, _TRIES))
+
+    def _tap(self, frame: Frame, wait: Wait, choice: str, title: str, world: World, at: datetime) -> Move:
+        event = Tapped(id="m", at=at, choice_id=to_choice_id(frame.flow, wait.state, wait.turn, choice), title=title)
+        consents = any(title in spec.words for spec in self.bundle.catalogue.consents.values())
+        written: Mapping[str, JSON] = {"customer": {"tap": title}}
+        told = f"customer taps {title}{self._paid_by_now(world)}"
+        known = self._known(world, written)
+        return Move(told=told, event=event, world=world, written=known, consents=consents, speaks=True)
+
+    def _paid_by_now(self, world: World) -> str:
+        return ", the money having come" if world.live and world.status == self.paid else ""
+
+    def _known(self, world: World, written: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """A transcript cannot let the money come without the conversation hearing of it."""
+        return None if self._paid_by_now(world) else written
+
+    @staticmethod
+    def _timers(place: Place, wait: Wait, world: World) -> Iterator[Move]:
+        now = START + timedelta(minutes=place.snapshot.turn)
+        for name, due in place.timers.items():
+            kind = "is reminded" if name.startswith(REMIND) else "says nothing for long" if name.startswith(EXPIRES) else "waits"
+            seconds = max(1, round((due - now).total_seconds()))
+            # While a prompt is on the phone, M-Pesa is asked by the clock too: a transcript would have to script that.
+            written: Mapping[str, JSON] | None = None if world.live else {"clock": f"+{seconds}s"}
+            event = TimerFired(at=due, name=name, turn=wait.turn)
+            yield Move(told=f"customer {kind} ({name.partition('@')[0]})", event=event, world=world, written=written)
+
+    def _events(self, snapshot: Snapshot, world: World, at: datetime) -> Iterator[Move]:
+        """The last word of the prompt that is on the phone, and an old one's, late."""
+        for spec in self.bundle.catalogue.events.values():
+            for outcome, becomes in spec.outcomes.items():
+                carries = {"receipt": "SBC1234XYZ" if outcome == "paid" else None}
+                told = f"{spec.name}: {outcome}"
+                if world.live:
+                    status = (
+                        becomes if becomes is not None and world.status == self.bundle.catalogue.order_states[1] else world.status
+                    )
+                    after = replace(world, status=status, live=False)
+                    event = Happened(id="e", at=at, name=spec.name, key=world.key, outcome=outcome, carries=carries)
+                    written: JSON = {"event": {spec.name: {"attempt": world.attempt, "outcome": outcome}}}
+                    yield Move(
+                        told=told,
+                        event=event,
+                        world=after if snapshot.frames else self.pretend.renewed(after),
+                        written=written if isinstance(written, dict) and world.attempt == 1 else None,
+                    )
+                old = Happened(id="e", at=at, name=spec.name, key="attempt-of-old", outcome=outcome, carries=carries)
+                if outcome not in snapshot.settled.get("attempt-of-old", ()):
+                    yield Move(told=f"a late {told}", event=old, world=world, written=None)
+
+    # --- playing one turn
+
+    def _play(self, here: Key, place: Place, move: Move) -> Iterator[Turn]:
+        if move.times == 1:
+            yield from self._once(here, place.snapshot, place, move, move.world)
+            return
+        snapshot, timers, turns = place.snapshot, place.timers, list[Turn]()
+        for _ in range(move.times):
+            at = replace(place, snapshot=snapshot, timers=timers)
+            turns = list(self._once(here, snapshot, at, replace(move, times=1), move.world))
+            if len(turns) != 1:
+                break
+            snapshot, timers = turns[0].snapshot, turns[0].timers
+        for turn in turns:
+            written = tuple(turn.written or ()) * move.times if turn.written is not None else None
+            yield replace(turn, told=(move.told, *turn.told[1:]), written=written)
+
+    def _once(self, here: Key, snapshot: Snapshot, place: Place, move: Move, world: World) -> Iterator[Turn]:
+        base = Turn(
+            told=(move.told,),
+            written=(move.written,) if move.written is not None else None,
+            snapshot=snapshot,
+            world=world,
+            trace=(),
+            timers=dict(place.timers),
+            said=False,
+            consents=move.consents,
+        )
+        for turn in self._step(here, base, move.event):
+            if move.speaks and not turn.said:
+                self._report(SILENCE, f"the customer writes in `{_where(snapshot)}` and gets no answer", here, turn.told)
+            yield turn
+
+    def _step(self, here: Key, turn: Turn, event: Event) -> Iterator[Turn]:
+        self.seen.steps += 1
+        try:
+            taken = step(self.bundle, turn.snapshot, event, self.pretend.context(turn.world))
+        except ContractBroken as error:
+            self.broken.add(here)
+            self._report("unasked charge", str(error), here, turn.told)
+            return
+        except (Broken, LimitCrossed, ExpressionError) as error:
+            self.broken.add(here)
+            self._report("breaks", str(error), here, turn.told)
+            return
+        waiting = taken.snapshot.waiting_turn
+        turn = replace(
+            turn,
+            trace=(*turn.trace, *(entry.to_json() for entry in taken.trace)),
+            snapshot=taken.snapshot,
+            timers=_timers_after(turn.timers, taken.effects, waiting, fresh=waiting != turn.snapshot.waiting_turn),
+            said=turn.said or any(isinstance(effect, Send) for effect in taken.effects),
+        )
+        call = taken.effects[-1] if taken.effects else None
+        if not isinstance(call, Call):
+            yield turn
+            return
+        spec = self.bundle.catalogue.calls[call.name]
+        if spec.moves_money and (not turn.consents or turn.pushed):
+            self._report("unasked charge", f"{call.name} runs, and the customer has not just replied PAY", here, turn.told)
+            return
+        pushed = turn.pushed + spec.moves_money
+        for ending in self.pretend.endings(spec, call.args, turn.world):
+            if self.faultless and not ending.natural:
+                continue
+            yield from self._step(here, _ended(turn, call.name, ending, pushed), _returned(event, ending))
+
+    # --- what the whole of it shows
+
+    def _key(self, place: Place) -> Key:
+        frames = [
+            (
+                frame.flow,
+                frame.state,
+                frame.visiting,
+                frame.action,
+                sorted((name, shape(value)) for name, value in frame.slots.items()),
+                [(name, _visited(count, limit)) for name, count in frame.visits.items() if (limit := self._limit(frame, name))],
+                frame.wait is not None and (frame.wait.page, frame.wait.reminded, sorted(frame.wait.choices), frame.wait.key),
+            )
+            for frame in place.snapshot.frames
+        ]
+        world = replace(place.world, attempt=min(place.world.attempt, 2))
+        return repr((frames, world, sorted(name.partition("@")[0] for name in place.timers)))
+
+    def _limit(self, frame: Frame, state: str) -> int:
+        visits = self.bundle.flows[frame.flow].states[state].visits
+        return visits.most + 1 if visits is not None else 0
+
+    def _check_ends(self) -> None:
+        """Waits that nothing leads out of, and waits from which no path comes to an end."""
+        before: dict[Key, set[Key]] = {}
+        for here, following in self.next.items():
+            for there in following:
+                before.setdefault(there, set()).add(here)
+        ends = {key for key, place in self.places.items() if place.snapshot.idle}
+        # What was not looked into may well come to an end.
+        ends |= {key for key in self.places if key not in self.next} | self.broken
+        queue = deque(ends)
+        while queue:
+            for here in before.get(queue.popleft(), ()):
+                if here not in ends:
+                    ends.add(here)
+                    queue.append(here)
+        for key, place in self.places.items():
+            if key not in ends:
+                states = {_where(self.places[there].snapshot) for there in self.next[key]}
+                where = _where(place.snapshot)
+                if states <= {where}:
+                    self._report("dead end", f"nothing leads out of `{where}`", key, ())
+                else:
+                    self._report("never ends", f"no customer who is in `{where}` can come to an end", key, ())
+
+
+def _ended(turn: Turn, call: str, ending: Ending, pushed: int) -> Turn:
+    written = turn.written if ending.natural else None
+    told = (*turn.told, f"{call}: {ending.outcome}")
+    prompts = turn.prompts + (ending.world.attempt > turn.world.attempt)
+    return replace(turn, told=told, world=ending.world, written=written, pushed=pushed, prompts=prompts)
+
+
+def _returned(event: Event, ending: Ending) -> Returned:
+    return Returned(at=event.at, outcome=ending.outcome, value=ending.value)
+
+
+def _visited(count: int, limit: int) -> int:
+    """How often a state was entered, as far as it matters: not, once, again, as often as it may, too often."""
+    return count if count <= AGAIN else AGAIN if count < limit - 1 else min(count, limit)
+
+
+def _where(snapshot: Snapshot) -> str:
+    return f"{snapshot.flow}.{snapshot.state}" if snapshot.frames else "the start"
+
+
+def _timers_after(
+    before: Mapping[str, datetime], effects: Sequence[Effect], waiting: int | None, *, fresh: bool
+) -> dict[str, datetime]:
+    """The timers of the wait that is open now; those of silence are armed anew by every message."""
+    if waiting is None:
+        return {}
+    armed = {effect.name: effect.due_at for effect in effects if isinstance(effect, SetTimer) and effect.turn == waiting}
+    kept = {} if fresh else dict(before)
+    kinds = {name.partition("@")[0] for name in armed}
+    return {name: due for name, due in kept.items() if name.partition("@")[0] not in kinds} | armed

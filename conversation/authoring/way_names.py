@@ -1,0 +1,96 @@
+"""The ways of flows by name, as they are written and as a trace shows that they were taken."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from conversation.engine.flow import Bundle, CallFlow, CallService, Edge, Flow, State
+from conversation.engine.values import JSON
+
+NOT_UNDERSTOOD: Final = "not understood"
+TOO_OFTEN: Final = "too often"
+SILENCE: Final = "silence"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Way:
+    """From one state to another. `by`: the reply, command, outcome or timer; "" when the state goes on by itself."""
+
+    source: str
+    by: str
+    target: str
+
+    def __str__(self) -> str:
+        """One line, e.g. "shop.pay -- cancel --> shop.cancel"."""
+        return f"{self.source} -- {self.by} --> {self.target}" if self.by else f"{self.source} --> {self.target}"
+
+
+def declared_ways(bundle: Bundle, flows: Sequence[str]) -> tuple[Way, ...]:
+    """Every way these flows are written with, sorted."""
+    found = {way for name in flows for state in bundle.flows[name].states.values() for way in _of(bundle.flows[name], state)}
+    return tuple(sorted(found))
+
+
+def _of(flow: Flow, state: State) -> Iterator[Way]:
+    def to(target: str, by: str = "") -> Way:
+        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}")
+
+    def along(edge: Edge, by: str = "") -> Iterator[Way]:
+        return (to(branch.to, by) for branch in edge.go)
+
+    for redirect in state.redirects:
+        yield from along(redirect.edge)
+    for action in state.do:
+        if isinstance(action, CallService | CallFlow):
+            for outcome, edge in action.otherwise.items():
+                yield from along(edge, outcome)
+    yield from (to(branch.to) for branch in state.go)
+    for reply in state.replies:
+        yield from along(reply.edge, reply.name)
+    for command in state.commands if state.ask is not None or state.wait is not None else ():
+        yield from along(command.edge, command.name)
+    for after in state.after:
+        yield from along(after.edge, after.name)
+    if state.wait is not None:
+        for outcome, edge in state.wait.outcomes.items():
+            yield from along(edge, outcome)
+    if state.unmatched is not None and state.unmatched.then is not None:
+        yield to(state.unmatched.then, NOT_UNDERSTOOD)
+    if state.visits is not None:
+        yield to(state.visits.then, TOO_OFTEN)
+    if state.ask is not None and flow.expiry is not None:
+        yield to(flow.expiry.to, SILENCE)
+
+
+def taken_ways(declared: frozenset[Way], trace: Iterable[Mapping[str, JSON]]) -> Iterator[Way]:
+    """The ways among `declared` that one turn took, as its trace tells."""
+    source, by = "", ""
+    for entry in trace:
+        what, place = str(entry["what"]), str(entry["place"])
+        match what:
+            case "entered":
+                known = [way for cause in (by, "") if (way := Way(source=source, by=cause, target=place)) in declared]
+                yield from known[:1]
+                source, by = place, ""
+            case "matched" | "returned" | "timer" | "event" | "expired" | "visits used up" | "tries used up":
+                source, by = place, _cause(what, entry)
+            case "started":
+                source, by = "", ""
+            case _:
+                pass
+
+
+def _cause(what: str, entry: Mapping[str, JSON]) -> str:
+    match what:
+        case "matched":
+            return str(entry.get("by", ""))
+        case "returned" | "event":
+            return str(entry["outcome"])
+        case "timer":
+            return str(entry["name"])
+        case "expired":
+            return SILENCE
+        case "visits used up":
+            return TOO_OFTEN
+        case _:
+            return NOT_UNDERSTOOD

@@ -1,0 +1,193 @@
+"""What exploring finds: charges nobody asked for, dead ends, waits that never end, turns that break. Nothing in the shop."""
+
+from functools import cache
+
+from conversation.authoring.explore import Explored, Finding, explore
+from conversation.authoring.made_tests import choose_paths, write_tests
+from conversation.authoring.pretend import PHRASES, Pretend, World, phrases_for, sample, shape
+from conversation.authoring.read_transcripts import parse_transcripts
+from conversation.authoring.way_names import Way, declared_ways, taken_ways
+from conversation.engine.flow import Bundle, CallService, State
+from conversation.engine.types import INT, Fields, ListOf, OneOf, OrNone
+from conversation.services import CATALOGUE
+from soko.replay.stage import Stage
+from tests.conversation.engine.shop import Shop, shop_bundle
+from tests.conversation.engine.small import LATE, bundle_of
+
+
+@cache
+def shop() -> Explored:
+    return explore(shop_bundle(), depth=7)
+
+
+@cache
+def without_faults() -> Explored:
+    return explore(shop_bundle(), faultless=True)
+
+
+def findings(*flows: str) -> list[Finding]:
+    return explore(bundle_of(*flows, LATE), depth=12).findings
+
+
+def rewired(bundle: Bundle, name: str, **changes: object) -> Bundle:
+    """The shop with one state changed behind the checker's back."""
+    flow = bundle.flows["shop"]
+    state = State(**{**vars(flow.states[name]), **changes})
+    changed = type(flow)(**{**vars(flow), "states": {**flow.states, name: state}})
+    return type(bundle)(**{**vars(bundle), "flows": {**bundle.flows, "shop": changed}})
+
+
+def test_the_shop_has_no_charge_unasked_no_dead_end_and_no_turn_that_breaks() -> None:
+    assert [finding for finding in shop().findings if finding.kind != "silence"] == []
+    assert len(shop().taken) > 60
+    assert not shop().complete
+
+
+def test_without_faults_the_shop_is_explored_whole() -> None:
+    found = without_faults()
+    assert found.complete
+    assert found.findings == []
+    assert Way(source="shop.pay", by="pay", target="shop.charge") in found.taken
+    assert Way(source="shop.waiting", by="paid", target="shop.receipt") in found.taken
+    assert Way(source="shop.charge", by="daily_limit", target="shop.limit") not in found.taken
+
+
+def test_a_charge_without_a_pay_in_its_own_turn_is_found_with_its_story() -> None:
+    outcome = "wrong_pin"
+    bundle = shop_bundle()
+    waiting = bundle.flows["shop"].states["waiting"]
+    assert waiting.wait is not None
+    charge_again = next(reply.edge for reply in bundle.flows["shop"].states["pay"].replies if reply.consent)
+    wait = type(waiting.wait)(**{**vars(waiting.wait), "outcomes": {**waiting.wait.outcomes, outcome: charge_again}})
+    unasked = [each for each in explore(rewired(bundle, "waiting", wait=wait), depth=6).findings if each.kind == "unasked charge"]
+    assert len(unasked) == 1
+    assert unasked[0].story[-1] == f"payments.result: {outcome}"
+    assert "customer taps PAY" in unasked[0].story
+    assert "how it can happen" in str(unasked[0])
+
+
+def test_a_wait_that_only_leads_back_to_itself_is_a_dead_end() -> None:
+    bundle = shop_bundle()
+    quantity = {"replies": (), "commands": (), "unmatched": None}
+    flow = bundle.flows["shop"]
+    stuck = rewired(type(bundle)(**{**vars(bundle), "flows": {**bundle.flows, "shop": flow}}), "quantity", **quantity)
+    silent = type(flow)(**{**vars(stuck.flows["shop"]), "expiry": None})
+    stuck = type(bundle)(**{**vars(stuck), "flows": {**stuck.flows, "shop": silent}})
+    kinds = {(each.kind, each.what) for each in explore(stuck, faultless=True).findings}
+    assert ("dead end", "nothing leads out of `shop.quantity`") in kinds
+
+
+def test_two_questions_that_only_lead_to_each_other_never_end() -> None:
+    bundle = shop_bundle()
+    flow = bundle.flows["shop"]
+    pair = (flow.states["browse"], flow.states["quantity"])
+    for state, other in zip(pair, reversed(pair), strict=True):
+        to = next(reply.edge for reply in flow.states["browse"].replies if reply.picked)
+        edge = type(to)(**{**vars(to), "go": (type(to.go[0])(**{**vars(to.go[0]), "to": other.name}),)})
+        reply = next(reply for reply in state.replies if reply.picked or reply.entity == "number")
+        only = type(reply)(**{**vars(reply), "edge": edge})
+        actions = tuple(
+            type(action)(**{**vars(action), "otherwise": dict.fromkeys(action.otherwise, edge)})
+            for action in state.do
+            if isinstance(action, CallService)
+        )
+        bundle = rewired(bundle, state.name, replies=(only,), commands=(), unmatched=None, do=actions)
+    silent = type(flow)(**{**vars(bundle.flows["shop"]), "expiry": None})
+    bundle = type(bundle)(**{**vars(bundle), "flows": {**bundle.flows, "shop": silent}})
+    found = {(each.kind, each.what) for each in explore(bundle, faultless=True).findings}
+    assert ("never ends", "no customer who is in `shop.browse` can come to an end") in found
+
+
+def test_a_question_that_answers_a_misunderstanding_with_an_empty_text_meets_the_customer_with_silence() -> None:
+    flow = """
+flow: quiet
+starts_when: [{any: true}]
+states:
+  begin:
+    ask: Well?
+    replies: [{words: [bye], go: done}]
+    unmatched: {say: "{% if false %}no{% endif %}", tries: 2, then: done}
+  done: {say: Bye., end: done}
+"""
+    found = findings(flow)
+    assert [(each.kind, each.story) for each in found] == [("silence", ("customer: qwerty asdf", "customer: qwerty asdf"))]
+
+
+def test_a_turn_that_breaks_is_told_with_its_cause() -> None:
+    flow = """
+flow: broken
+starts_when: [{any: true}]
+states:
+  begin:
+    ask: Well?
+    replies: [{words: [bye], go: done}]
+    unmatched: {tries: 2, then: done}
+  done: {say: ["1", "2", "3", "4", "5"], end: done}
+"""
+    bundle = bundle_of(flow, LATE)
+    found = explore(bundle, depth=5).findings
+    assert {each.kind for each in found} == {"breaks"}
+    assert "more than 4 messages" in found[0].what
+
+
+def test_ways_are_read_from_a_trace_as_they_are_written() -> None:
+    declared = frozenset(declared_ways(shop_bundle(), ["shop"]))
+    walk = Shop()
+    seen: set[Way] = set()
+    for text in ("hi", "2 unga", "ok", "cancel"):
+        walk.say(text)
+        seen |= set(taken_ways(declared, walk.trace))
+    assert {str(way) for way in seen} == {
+        "shop.greet --> shop.browse",
+        "shop.browse -- basket_edit --> shop.change",
+        "shop.change --> shop.cart",
+        "shop.cart -- confirm --> shop.confirm",
+        "shop.confirm --> shop.pay",
+        "shop.pay -- cancel --> shop.cancel",
+    }
+
+
+def test_a_chosen_path_is_the_shortest_and_is_not_made_for_what_is_taken_already() -> None:
+    found = without_faults()
+    everything = choose_paths(found, ())
+    assert choose_paths(found, found.taken) == []
+    covered = {way for _, path in everything for turn in path for way in taken_ways(frozenset(found.declared), turn.trace)}
+    assert covered == found.taken
+    assert all(path == found.shortest[way] for way, path in everything)
+
+
+def test_every_transcript_that_is_made_can_be_read_and_passes(transcript_stage: Stage) -> None:
+    text = write_tests(choose_paths(without_faults(), ()), vendor="mama-duka")
+    transcripts = parse_transcripts(text, file="flows/tests/explored.test.yaml")
+    assert len(transcripts) > 20
+    played = [transcript_stage.play(transcript) for transcript in transcripts]
+    assert [each.failure.report for each in played if each.failure is not None] == []
+    declared = frozenset(without_faults().declared)
+    taken = {way for one in played for trace in one.traces for way in taken_ways(declared, trace)}
+    assert without_faults().taken <= taken
+
+
+def test_there_is_a_phrase_for_every_entity() -> None:
+    assert {name: bool(phrases_for(CATALOGUE, name)) for name in CATALOGUE.entities} == dict.fromkeys(CATALOGUE.entities, True)
+    assert set(phrases_for(CATALOGUE, "basket_edit")) <= set(PHRASES)
+
+
+def test_a_call_ends_only_as_the_order_allows() -> None:
+    pretend = Pretend(CATALOGUE)
+    confirm = CATALOGUE.calls["orders.confirm"]
+    draft, paid = World(status="DRAFT", filled=True), World(status="PAID")
+    assert {each.outcome for each in pretend.endings(confirm, {}, draft)} == {"ok", "changed", "empty"}
+    assert {each.outcome for each in pretend.endings(confirm, {}, paid)} == {"locked"}
+    assert [each.outcome for each in pretend.endings(confirm, {}, draft) if each.natural] == ["ok"]
+    push = CATALOGUE.calls["payments.stk_push"]
+    confirmed = World(status="CONFIRMED", filled=True)
+    assert "busy" not in {each.outcome for each in pretend.endings(push, {}, confirmed)}
+    assert "busy" in {each.outcome for each in pretend.endings(push, {}, World(status="CONFIRMED", attempt=1))}
+
+
+def test_samples_and_shapes_follow_the_type() -> None:
+    kind = Fields(name="thing", fields={"count": INT, "words": ListOf(item=OneOf(values=("a", "b"))), "maybe": OrNone(type=INT)})
+    assert sample(kind) == {"count": 1, "words": ["a"], "maybe": 1}
+    assert sample(kind, empty=True) == {"count": 0, "words": [], "maybe": None}
+    assert shape(sample(kind)) == {"count": True, "words": [True], "maybe": True}
+    assert shape(sample(kind, empty=True)) == {"count": False, "words": [], "maybe": None}
