@@ -54,14 +54,14 @@ def test_each_kind_of_way_is_an_arrow() -> None:
 
 def test_what_works_in_every_question_is_written_once() -> None:
     drawing = shop()
-    assert drawing.anywhere == (
+    assert set(drawing.anywhere) >= {
         "“help” is answered, and the question asked again",
         "“language” is answered, and the question asked again",
         "“cart” → cart",
         "“agent” → handoff",
         "“cancel” → cancel",
         "after 12h of silence → expired",
-    )
+    }
     assert ("browse", "cart") not in ways(drawing)
 
 
