@@ -68,7 +68,7 @@ def _check(folders: list[Path], products: Path | None, form: Form, *, strict: bo
     from conversation.authoring.load import check_folder
     from conversation.services import CATALOGUE
 
-    problems: "list[Problem]" = []
+    problems: list[Problem] = []
     passed: list[dict[str, str | int]] = []
     for folder in folders:
         found = check_folder(folder, CATALOGUE, products)

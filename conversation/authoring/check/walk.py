@@ -86,7 +86,7 @@ class _Walk:
         self.problems = problems
         self.came: dict[Situation, tuple[Situation, Move] | None] = {}
         self.next: dict[Situation, list[Situation | None]] = {}
-        self.says: dict[tuple[Situation, Situation], int] = {}
+        self.says: dict[tuple[Situation, Situation | None], int] = {}
 
     def run(self) -> None:
         queue = deque(self._starts())
@@ -96,7 +96,7 @@ class _Walk:
             following = self.next.setdefault(here, [])
             for move in self._moves(here):
                 following.append(move.to)
-                if move.to is not None and move.says:
+                if move.says:
                     self.says[here, move.to] = max(move.says, self.says.get((here, move.to), 0))
                 if move.to is not None and move.to not in self.came:
                     self.came[move.to] = (here, move)
@@ -433,14 +433,14 @@ class _Walk:
 
     def check_messages(self) -> None:
         """W5: more messages in one turn than it may have, on some path."""
-        most: dict[Situation, int] = {}
+        most: dict[Situation | None, int] = {}
         for here in self._turns_in_order():
             before = 0 if here.point == WAIT else most.get(here, 0)
             for there in self.next.get(here, ()):
-                if there is not None:
-                    most[there] = max(most.get(there, 0), before + self.says.get((here, there), 0))
-                    if before <= self.bundle.limits.messages < most[there]:
-                        self._report_messages(here, most[there])
+                count = before + self.says.get((here, there), 0)
+                most[there] = max(most.get(there, 0), count)
+                if before <= self.bundle.limits.messages < count:
+                    self._report_messages(here, count)
 
     def _report_messages(self, here: Situation, count: int) -> None:
         _, state = self._state(here)
