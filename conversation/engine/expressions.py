@@ -6,6 +6,7 @@ own ImmutableSandboxedEnvironment with StrictUndefined, narrowed to plain dicts,
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, nodes
@@ -23,6 +24,7 @@ DEEPEST: Final = 20
 MOST_NODES: Final = 400
 MOST_TAGS: Final = 60
 MOST_OPEN: Final = 40
+_KEPT: Final = 4096  # sources parsed and compiled once a process: loading again, as `--watch` does, is quick
 ROUNDS_ASSUMED: Final = 20  # of a loop, in a text's cost
 
 _LEAVES: Final = (nodes.TemplateData, nodes.Name)
@@ -110,7 +112,12 @@ TESTS: Final = frozenset({"none", "defined"})
 
 
 def make_environment(functions: Mapping[str, Callable[..., JSON]]) -> ImmutableSandboxedEnvironment:
-    """Build the environment of one bundle: these functions, our filters, and nothing of Jinja's own."""
+    """Return the environment of a bundle: these functions, our filters, and nothing of Jinja's own. One for the same functions."""
+    return _make_environment(tuple(functions.items()))
+
+
+@lru_cache(maxsize=16)
+def _make_environment(functions: tuple[tuple[str, Callable[..., JSON]], ...]) -> ImmutableSandboxedEnvironment:
     environment = _Sandbox(undefined=StrictUndefined, autoescape=False, cache_size=0, keep_trailing_newline=False)
     environment.globals = dict(functions)
     environment.filters = dict(FILTERS)
@@ -166,6 +173,7 @@ class Template:
         return "".join(written).strip()
 
 
+@lru_cache(maxsize=_KEPT)
 def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Expr:
     """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_EXPRESSION:
@@ -180,6 +188,7 @@ def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) ->
     return output.nodes[0]
 
 
+@lru_cache(maxsize=_KEPT)
 def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
     """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_TEXT:
@@ -189,6 +198,7 @@ def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes
     return template
 
 
+@lru_cache(maxsize=_KEPT)
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
     """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_expression(environment, source)
@@ -196,6 +206,7 @@ def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) 
     return Expression(source=source, names=_names(parsed), cost=_count(parsed), run=_strict(run))
 
 
+@lru_cache(maxsize=_KEPT)
 def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
     """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_text(environment, source)
@@ -203,13 +214,16 @@ def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Tem
     pieces_in = [piece for output in outputs for piece in output.nodes]
     plain = "".join(piece.data for piece in pieces_in if isinstance(piece, nodes.TemplateData))
     moving = len(outputs) < len(parsed.body) or any(not isinstance(piece, nodes.TemplateData) for piece in pieces_in)
+    if not moving:  # compiling is most of what loading costs
+        return Template(
+            source=source, names=frozenset(), cost=_count(parsed), constant=plain.strip(), pieces=lambda _: iter((plain,))
+        )
     compiled = environment.from_string(source)
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
         return compiled.root_render_func(compiled.new_context(dict(names)))
 
-    constant = None if moving else plain.strip()
-    return Template(source=source, names=_names(parsed), cost=_count(parsed), constant=constant, pieces=pieces)
+    return Template(source=source, names=_names(parsed), cost=_count(parsed), constant=None, pieces=pieces)
 
 
 def _strict(run: Callable[..., Any]) -> Callable[..., Any]:
