@@ -4,6 +4,7 @@ Two walls. The first is the list of allowed AST nodes below: what is not on it d
 own ImmutableSandboxedEnvironment with StrictUndefined, narrowed to plain dicts, lists and numbers.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,11 +109,27 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "default": _default,
     "length": _length,
 }
+
+
+def is_written(value: JSON, text: str) -> bool:
+    """Whether a sum or a phone stands in a text, as it is or as its filter writes it: KES 42 does not stand in KES 420."""
+    match value:
+        case bool() | None:
+            return False
+        case int():
+            forms = (_kes(value), str(value))
+        case str() if value:
+            forms = (_phone(value), value)
+        case _:
+            return False
+    return any(re.search(rf"(?<![\d,]){re.escape(form)}(?!\d|,\d)", text) for form in forms)
+
+
 TESTS: Final = frozenset({"none", "defined"})
 
 
 def make_environment(functions: Mapping[str, Callable[..., JSON]]) -> ImmutableSandboxedEnvironment:
-    """Return the environment of a bundle: these functions, our filters, and nothing of Jinja's own. One for the same functions."""
+    """Return the environment of a bundle: these functions, our filters, and nothing of Jinja's own. The same for the same."""
     return _make_environment(tuple(functions.items()))
 
 

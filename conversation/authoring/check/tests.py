@@ -13,7 +13,7 @@ from conversation.authoring.problems import Problems, Source
 from conversation.engine.flow import At
 
 _NAME: Final = re.compile(r"(test:\s*)([\"']?)(.+?)\2\s*(?: #.*)?")
-_ASSERTS: Final = re.compile(r"(?:^|[\s{,\[-])(?:bot|expect):\s*(?!\.\.\.)(?![#}\]])")
+_ASSERTS: Final = re.compile(r"(?:^|[\s{,\[-])(?:bot|expect):(?!\s*\.\.\.)(?!\s*[#}\]])")
 
 
 def check_tests(sources: Sequence[Source], problems: Problems) -> None:
