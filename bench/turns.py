@@ -45,9 +45,7 @@ def main() -> None:
         settings = Settings(_env_file=None, home=Path(home))
         with engines(settings) as urls:
             prepare(settings, urls)
-            databases = Databases(
-                platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16
-            )
+            databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16)
             rows = [
                 ("bare SQL of a turn, 1 at a time", _rate(lambda n: _bare(databases, n), at_once=1)),
                 ("whole turn, 1 at a time", _rate(_turns(databases), at_once=1)),

@@ -54,10 +54,11 @@ class Watched(Shop):
             if isinstance(effect, Send):
                 self._show(effect)
             elif isinstance(effect, Call) and effect.name == "payments.stk_push":
-                self._audit(effect)
+                self.audit(effect)
         return taken
 
-    def _audit(self, call: Call) -> None:
+    def audit(self, call: Call) -> None:
+        """Compare one push with what the customer said, saw and has ordered."""
         order = self.context().order
         total = sum(line["total"] for line in order["lines"])  # type: ignore[index, call-overload, union-attr, misc]  # the shop's own lines
         match self.event:
@@ -93,7 +94,7 @@ def play(bundle: Bundle, seed: str) -> Played:
     wrong: set[str] = set()
     stopped = errors = pushes = 0
     for number in range(CONVERSATIONS):
-        shop = Watched(bundle=bundle, push=dice.choice(PUSHED))
+        shop = Watched(bundle=bundle, push=dice.choice(PUSHED), attempt="attempt-0")
         shop.query = [dice.choice(("pending", "not_paid", "paid")) for _ in range(4)]
         for act in _script(number, dice):
             before = shop.snapshot

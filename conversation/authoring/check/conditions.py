@@ -47,13 +47,9 @@ def _kind(start: Start) -> str:
 
 
 def _conditions(flow: Flow) -> Iterator[Condition]:
-    within = (flow.states, flow.reminder)
-    found: list[Condition | None] = [each.condition for each in each_of(within, Branch)]
-    found += [each.condition for each in each_of(within, Line)]
-    found += [each.condition for each in each_of(within, Redirect)]
-    found += [each.condition for each in each_of(within, Check)]
-    found += [each.condition for each in each_of(within, More)]
-    return (condition for condition in found if condition is not None)
+    for part in each_of((flow.states, flow.reminder), object):
+        if isinstance(part, Branch | Line | Redirect | Check | More) and part.condition is not None:
+            yield part.condition
 
 
 def _branches(state: State) -> Iterator[Sequence[Branch]]:

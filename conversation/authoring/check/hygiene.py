@@ -41,11 +41,12 @@ def _check_slots(flow: Flow, problems: Problems) -> None:
 
 
 def _read(flow: Flow) -> Iterator[str]:
-    for condition in each_of((flow.states, flow.reminder), Condition):
-        yield from condition.expression.names
-    for text in each_of((flow.states, flow.reminder), Text):
-        for template in text.templates.values():
-            yield from template.names
+    for part in each_of((flow.states, flow.reminder), object):
+        if isinstance(part, Condition):
+            yield from part.expression.names
+        elif isinstance(part, Text):
+            for template in part.templates.values():
+                yield from template.names
 
 
 def _check_twice(node: Node, problems: Problems) -> None:
