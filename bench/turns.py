@@ -129,7 +129,8 @@ def _bare(databases: Databases, customer: int) -> None:
             (to_jsonb({"turn": 1}), VENDOR, conversation_id),
         ).fetchone()
         conn.execute(
-            "INSERT INTO outbox (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)"
+            "INSERT INTO outbox"
+            " (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)"
             " VALUES (%s, %s, %s, '254', %s, 0, 'x', %s, %s, %s)",
             (VENDOR, conversation_id, NUMBER, row and row["turn"], to_jsonb({"text": "x"}), now, now),
         )

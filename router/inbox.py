@@ -58,7 +58,6 @@ REOPEN: Final = """
     UPDATE inbox SET failed_at = NULL, error = NULL, trace = NULL
     WHERE vendor_id = %s AND id = %s AND failed_at IS NOT NULL AND handled_at IS NULL
     """
-ATTACH: Final = "UPDATE inbox SET customer_id = %s, conversation_id = %s WHERE vendor_id = %s AND id = %s"
 
 
 class EntryKind(StrEnum):
@@ -158,11 +157,6 @@ def reopen(work: Work, entry_id: int) -> None:
     if work.conn.execute(REOPEN, (work.vendor_id, entry_id)).rowcount != 1:
         message = f"inbox entry {entry_id} is not a failed one"
         raise Broken(message)
-
-
-def attach(work: Work, entry_id: int, *, customer_id: CustomerId, conversation_id: ConversationId) -> None:
-    """Tell whose entry it is, when it was kept before its customer was."""
-    work.conn.execute(ATTACH, (customer_id, conversation_id, work.vendor_id, entry_id))
 
 
 def _values(work: Work, entry: NewEntry) -> dict[str, object]:

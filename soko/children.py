@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Final
 
 from soko.errors import NotReady
+from soko.parent import VARIABLE
 
 STOP_SECONDS: Final = 10.0
+SETTLED_SECONDS: Final = 10.0  # what ends sooner than this would end again
 
 
 class Children:
     """Child processes in sessions of their own, so that Ctrl-C reaches only us and we stop them in order."""
 
     def __init__(self, *, environment: Mapping[str, str], logs: Path | None) -> None:
-        self._environment = {**os.environ, **environment}
+        self._environment = {**os.environ, **environment, VARIABLE: str(os.getpid())}
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._arguments: dict[str, Sequence[str]] = {}
+        self._started: dict[str, float] = {}
         self._files = ExitStack()
 
     def start(self, name: str, arguments: Sequence[str]) -> None:
@@ -29,6 +33,8 @@ class Children:
         if self._logs is not None:
             self._logs.mkdir(parents=True, exist_ok=True)
             output = self._files.enter_context((self._logs / f"{name}.log").open("ab"))
+        self._arguments[name] = arguments
+        self._started[name] = time.monotonic()
         self._running[name] = subprocess.Popen(
             [sys.executable, "-m", "soko", *arguments],
             env=self._environment,
@@ -40,15 +46,23 @@ class Children:
 
     def check(self) -> None:
         """Errors: NotReady when one has ended; it names the process and where its last words are."""
-        for name, child in self._running.items():
-            if child.poll() is not None:
-                where = f"; its log is {self._logs / f'{name}.log'}" if self._logs else ""
-                raise NotReady(f"{name} ended with exit code {child.returncode}{where}")
+        for name in self._running:
+            self._check(name)
 
-    def kill(self, name: str) -> None:
-        """Kill one at once and for good, as a power cut would."""
-        self._running[name].kill()
-        self._running.pop(name).wait()
+    def mend(self) -> list[str]:
+        """Start again what has ended, and name it. Errors: NotReady when it had only just been started."""
+        ended = [name for name, child in self._running.items() if child.poll() is not None]
+        for name in ended:
+            if time.monotonic() - self._started[name] < SETTLED_SECONDS:
+                self._check(name)
+            self.start(name, self._arguments[name])
+        return ended
+
+    def _check(self, name: str) -> None:
+        child = self._running[name]
+        if child.poll() is not None:
+            where = f"; its log is {self._logs / f'{name}.log'}" if self._logs else ""
+            raise NotReady(f"{name} ended with exit code {child.returncode}{where}")
 
     def stop(self) -> None:
         """Stop all, the last started first; who does not listen within ten seconds is killed."""

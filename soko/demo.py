@@ -3,9 +3,9 @@
 import json
 import secrets
 import shutil
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -16,9 +16,10 @@ from router.ids import VendorId
 from router.seeding import MAMA_DUKA
 from router.story import Story, tell
 from router.work import unit_of_work
-from soko.embedded import stop_kept
+from soko.embedded import open_home, open_lock, stop_kept, take
 from soko.errors import NotReady
 from soko.settings import Settings
+from soko.up import is_free
 
 PHONE_NUMBER_ID: Final = "100000000000001"
 PATIENCE_SECONDS: Final = 30.0
@@ -81,7 +82,7 @@ def to_demo(settings: Settings) -> Settings:
     if not settings.is_development:
         raise NotReady("The demo sends simulated messages and simulated money: run it with SOKO_ENV=development.")
     port = next(
-        (first for first in range(settings.port, settings.port + 300, 3) if all(_is_free(first + n) for n in range(3))), None
+        (first for first in range(settings.port, settings.port + 300, 3) if all(is_free(first + n) for n in range(3))), None
     )
     if port is None:
         raise NotReady(f"No three free ports in a row above {settings.port}: set SOKO_PORT to another one.")
@@ -97,6 +98,15 @@ def to_demo(settings: Settings) -> Settings:
     )
 
 
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the demo's place: its home and its ports are for one demo at a time. Errors: NotReady."""
+    with open_lock(open_home(settings.home) / "demo.lock") as lock:
+        if not take(lock):
+            raise NotReady(f"A demo is still running in {settings.home}: wait for it, or stop it (Ctrl-C there).")
+        yield
+
+
 def clear(settings: Settings) -> None:
     """Begin with empty databases. Errors: NotReady when another demo still uses them."""
     if not stop_kept(settings):
@@ -104,16 +114,6 @@ def clear(settings: Settings) -> None:
     data = settings.home / "postgres"
     shutil.rmtree(data.resolve(), ignore_errors=True)  # as root it may be a link to where `nobody` can reach it
     shutil.rmtree(settings.home, ignore_errors=True)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def play(

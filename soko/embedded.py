@@ -12,11 +12,13 @@ from typing import IO, Final
 from soko.engines import (
     create_databases,
     open_postgres_home,
+    postgres_runs,
     postgres_url,
     start_postgres,
     start_valkey,
     stop_postgres,
     stop_valkey,
+    valkey_runs,
     valkey_url,
 )
 from soko.errors import NotReady
@@ -36,13 +38,14 @@ class Urls:
 
 
 @contextmanager
-def engines(settings: Settings, *, postgres_options: Sequence[str] = ()) -> Iterator[Urls]:
+def engines(settings: Settings, *, postgres_options: Sequence[str] = (), keep: bool = False) -> Iterator[Urls]:
     """Give the servers for as long as the block runs; those that are not configured are our own, below SOKO_HOME.
 
     Every user holds a shared lock on `<home>/users.lock`. Who leaves and can then have it for itself was the last, and
     stops the engines. The system drops a killed process's lock, so that its engines belong to the next one that starts.
 
     Shape:  postgres_options like "fsync=off", one setting each, used when this call starts the server
+            keep: nobody else uses them now, so let them outlive this block, until stop_kept()
     Errors: NotReady
     """
     if settings.platform_url and settings.ops_url and settings.redis_url:
@@ -51,8 +54,11 @@ def engines(settings: Settings, *, postgres_options: Sequence[str] = ()) -> Iter
     home = open_home(settings.home)
     with open_lock(home / "users.lock") as users:
         with locked(home / "start.lock"):
+            alone = take(users)
             fcntl.flock(users, fcntl.LOCK_SH)
             urls = _start(home, settings, postgres_options)
+            if keep and alone:
+                (home / KEPT).touch()
         try:
             yield urls
         finally:
@@ -62,11 +68,21 @@ def engines(settings: Settings, *, postgres_options: Sequence[str] = ()) -> Iter
                     _stop(home)
 
 
-def keep(settings: Settings) -> bool:
-    """Let the engines outlive their users until stop_kept(); False when there are none of ours to keep."""
+def are_kept(settings: Settings) -> bool:
+    """Tell whether the engines will outlive their users."""
+    return (settings.home / KEPT).exists()
+
+
+def revive(settings: Settings) -> bool:
+    """Start again, for a user of the engines, what was killed under it; True when something had to be started."""
     if settings.platform_url and settings.ops_url and settings.redis_url:
         return False
-    (open_home(settings.home) / KEPT).touch()
+    home = open_home(settings.home)
+    own_postgres = not (settings.platform_url and settings.ops_url)
+    if (not own_postgres or postgres_runs(open_postgres_home(home))) and (settings.redis_url or valkey_runs(home)):
+        return False
+    with locked(home / "start.lock"):
+        _start(home, settings, ())
     return True
 
 

@@ -141,6 +141,11 @@ def start_postgres(place: Postgres, *, options: Sequence[str] = ()) -> bool:
     raise NotReady(f"The embedded PostgreSQL does not start. The end of {log}:\n{_tail(log)}")
 
 
+def postgres_runs(place: Postgres) -> bool:
+    """Tell whether its postmaster is alive."""
+    return _postmaster(place) is not None
+
+
 def stop_postgres(place: Postgres) -> None:
     """Stop it cleanly: clients are told to go, a checkpoint is written. Nothing happens when it does not run."""
     for how in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's fast and immediate shutdown
@@ -333,6 +338,11 @@ def start_valkey(home: Path) -> bool:
     )
     _await_valkey(directory)
     return True
+
+
+def valkey_runs(home: Path) -> bool:
+    """Tell whether its process is alive."""
+    return _valkey_process(valkey_socket(home).parent) is not None
 
 
 def stop_valkey(home: Path) -> None:

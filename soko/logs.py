@@ -21,7 +21,7 @@ IN_TEXT: Final = (
     (re.compile(r"(://[^/@\s:]*:)[^@\s/]+(@)"), r"\1****\2"),
 )
 SERVER: Final = ("uvicorn", "uvicorn.access", "uvicorn.error")  # bring handlers of their own, which would not mask
-QUIET: Final = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "urllib3": logging.WARNING}
+QUIET: Final = {"alembic": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING, "urllib3": logging.WARNING}
 
 
 def configure(*, stream: TextIO | None = None, level: str = "INFO", pretty: bool | None = None) -> None:

@@ -98,7 +98,11 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
     try:
         settings = Settings(_env_file=env_file)
     except ValidationError as error:
-        problems = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+        problems = [
+            f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}"
+            for item in error.errors()
+            if item["type"] != "default_factory_not_called"  # follows from the others
+        ]
     else:
         problems = list(find_problems(settings))
         if not problems:

@@ -1,6 +1,7 @@
 """Everything on one command: engines, migrations, seed, simulators, workers and web, started and stopped in order."""
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,17 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
 from router import migrating, seeding
 from router.migrating import Which
 from soko.children import Children
-from soko.embedded import Urls, engines
+from soko.embedded import Urls, engines, revive
 from soko.errors import NotReady
 from soko.settings import Settings, to_variable
 
 READY_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,9 @@ class Stack:
 def running(settings: Settings, *, logs: Path | None, report: Callable[[str], None]) -> Iterator[Stack]:
     """Start everything, say each step before it, and stop everything at the end of the block.
 
-    Errors: NotReady when something does not start; ChildDied when it starts and ends at once
+    Errors: NotReady when something does not start, or ends at once
     """
+    refuse_taken_ports(settings)
     report("Starting PostgreSQL and Valkey")
     with engines(settings) as urls:
         children = Children(environment=_environment(settings), logs=logs)
@@ -55,6 +59,28 @@ def running(settings: Settings, *, logs: Path | None, report: Callable[[str], No
             yield Stack(settings=settings, urls=urls, children=children, web_url=web_url)
         finally:
             children.stop()
+
+
+def refuse_taken_ports(settings: Settings) -> None:
+    """Say which port is taken before anything starts. Errors: NotReady."""
+    simulated = (settings.graph_url, settings.daraja_url) if settings.is_development else ()
+    for port in (settings.port, *(urlsplit(url).port for url in simulated)):
+        if port is not None and not is_free(port):
+            raise NotReady(
+                f"Port {port} is taken, perhaps by another Soko. Stop that one, or set SOKO_PORT to another port;"
+                " the simulators take the two after it."
+            )
+
+
+def is_free(port: int) -> bool:
+    """Tell whether we could listen on this port of this machine now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def prepare(settings: Settings, urls: Urls) -> None:
@@ -90,13 +116,16 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {to_variable(name): str(value) for name, value in values.items() if value is not None}
 
 
-def wait_for_a_signal(stack: Stack) -> None:
-    """Wait for Ctrl-C or SIGTERM. Errors: NotReady when one of the processes ends before."""
+def wait_for_a_signal(stack: Stack, *, report: Callable[[str], None]) -> None:
+    """Wait for Ctrl-C or SIGTERM; what is killed meanwhile is started again. Errors: NotReady when that does not help."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda _number, _frame: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        while not stop.wait(0.5):
-            stack.children.check()
+        while not stop.wait(LOOK_SECONDS):
+            if revive(stack.settings):
+                report("PostgreSQL or Valkey had gone: started again")
+            for name in stack.children.mend():
+                report(f"{name} had ended: started again")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

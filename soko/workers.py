@@ -17,7 +17,7 @@ from router.wakeups import QueueName, Wakeups, connect
 from soko.assembly import build_turns, open_databases
 from soko.clock import utc_now
 from soko.embedded import Urls, engines
-from soko.parent import watch_parent
+from soko.parent import VARIABLE, watch_parent
 from soko.settings import Settings
 from worker.process import work
 from worker.tools import Tools
@@ -35,15 +35,15 @@ def work_all(settings: Settings, queues: Sequence[QueueName]) -> None:
     stop = threading.Event()
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, lambda _number, _frame: stop.set())
-    running = {queue: fork.Process(target=_work_one, args=(settings, queue), name=queue) for queue in queues}
+    running = {queue: fork.Process(target=_work_one, args=(settings, queue, os.getpid()), name=queue) for queue in queues}
     for process in running.values():
         process.start()
-    parent = os.getppid()
+    parent = int(os.environ.get(VARIABLE, os.getppid()))
     while not stop.wait(RESTART_SECONDS) and os.getppid() == parent:  # an orphan would never be stopped
         for queue, process in running.items():
             if not process.is_alive():
                 log.error("worker_died", queue=queue, exit_code=process.exitcode)
-                running[queue] = fork.Process(target=_work_one, args=(settings, queue), name=queue)
+                running[queue] = fork.Process(target=_work_one, args=(settings, queue, os.getpid()), name=queue)
                 running[queue].start()
     for process in running.values():
         process.terminate()
@@ -65,10 +65,10 @@ def build_tools(settings: Settings, databases: Databases, urls: Urls) -> Tools:
     )
 
 
-def _work_one(settings: Settings, queue: QueueName) -> None:
+def _work_one(settings: Settings, queue: QueueName, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watch_parent()
+    watch_parent(parent)
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         structlog.contextvars.bind_contextvars(queue=str(queue), pid=os.getpid())
         work(queue, build_tools(settings, databases, urls), redis_url=urls.redis)

@@ -39,7 +39,7 @@ def _sweep_forever(queue: QueueName, tools: Tools, redis_url: str, stop: threadi
     while not stop.wait(SWEEP_SECONDS):
         with suppress(redis.RedisError):
             client.set(heartbeat_key(queue), tools.clock().isoformat(), ex=HEARTBEAT_SECONDS)
-        _survive(lambda: sweep(tools, jobs))
+        _survive(lambda: sweep(tools, jobs))  # listing the databases may fail too
 
 
 def _survive(task: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 SEND_BATCH: Final = 16  # messages in flight at once in one worker process
 SEND_LEASE_SECONDS: Final = 20  # longer than the Cloud API client's own timeouts together
 SEND_ATTEMPTS: Final = 7  # with the waits below, an outage of about an hour and a half is survived
+SECRET_WAIT_SECONDS: Final = 60  # an operator has to set the secret first
 UNKNOWN_WAIT_SECONDS: Final = 30  # time for the status webhook to tell what the lost answer was
 PUSHES_AT_ONCE: Final = 4  # a push may wait 30 s for M-Pesa; other customers of the vendor go on
 TURN_BATCH: Final = 50

@@ -3,13 +3,14 @@
 Flush Redis, lose a wake-up, kill a worker: the row is still there, and this looks every second.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
 from router import due
-from router.errors import Unavailable
+from router.errors import Refused, Unavailable
 from router.ids import VendorId
 from router.wakeups import Job
 from worker.jobs import push_stk, query_stk, send_messages, settle_payment, take_turns
@@ -27,12 +28,22 @@ DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
 
 
 def sweep(tools: Tools, jobs: Collection[Job]) -> None:
-    """Do every due job of these kinds, over all ops databases. One that is away fails alone, and is tried again."""
+    """Do every due job of these kinds, over all ops databases. What fails, fails alone, and is tried again next time."""
     for target in tools.databases.ops_targets():
-        try:
+        with _alone(ops=target.name):
             with tools.databases.ops_at(target) as conn:
                 found = due.find(conn, jobs, now=tools.clock())
             for job, vendor_id in found:
-                DRAIN[job](tools, vendor_id)
-        except Unavailable as error:
-            log.warning("sweep_unavailable", ops=target.name, error=str(error))
+                with _alone(ops=target.name, job=job.name, vendor_id=str(vendor_id)):
+                    DRAIN[job](tools, vendor_id)
+
+
+@contextmanager
+def _alone(**where: str) -> Iterator[None]:
+    """Log what went wrong here and go on: one vendor's trouble must not stop the sweep of the others."""
+    try:
+        yield
+    except (Unavailable, Refused) as error:
+        log.warning("sweep_put_off", error=str(error), **where)
+    except Exception as error:
+        log.exception("sweep_failed", error=str(error), **where)

@@ -1,7 +1,17 @@
 """A change to the basket, read out of free English, Swahili and Sheng.
 
 First every word gets a mark (a product, a number, a verb, a join…), then each number goes to its product. What is not
-certain is never rounded or guessed: it is kept with what it could be, so that the flow can ask.
+certain is never rounded or guessed: it is kept with what it could be, so that the flow can ask. What was decided:
+
+- quantities are whole units of the item. A measure equal to the item's size is its size ("2kg unga" of "Unga 2kg" is one), a
+  whole multiple is so many ("sukari kilo mbili" of 1kg is two), anything else ("nusu kilo") is asked back;
+- a bare number is how many, but a number over 50 that stands on the label is the size ("maziwa 500" of "Maziwa 500ml");
+- so much money ("sukari ya 50", "za mia"), cartons, pieces of a big pack and "iwe 3" are asked back;
+- "toa mkate" takes all of it out, "punguza mkate" one; "toa zote" alone empties the basket (`clear`);
+- taking out lasts over commas and joins, until another verb or the end of the sentence;
+- a sentence that asks, tells of the past, or swaps ("change soda to water") changes nothing;
+- between two products a Swahili number belongs to the one before it, digits to the one after it, unless that has its own;
+- a misspelt name needs rapidfuzz's score of 84 of 100, and a word with a meaning of its own is never one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -111,9 +121,11 @@ class _Marker:
         self._known = [words.is_known(token) for token in tokens]
 
     def mark(self) -> Iterator[_Mark]:
-        at = 0
+        at, head = 0, ""
         while at < len(self._tokens):
-            mark = self._product(at) or self._number(at) or self._word(at)
+            mark = self._product(at) or self._same_kind(at, head) or self._number(at) or self._word(at)
+            if mark.kind is _Is.PRODUCT and self._tokens[at] not in words.OF:
+                head = self._tokens[at]
             yield mark
             at = mark.last
 
@@ -128,6 +140,16 @@ class _Marker:
         elif not self._known[at]:
             found, width = self._near(at, least=1)
         return _Mark(kind=_Is.PRODUCT, first=at, last=at + width, found=found) if width else None
+
+    def _same_kind(self, at: int, head: str) -> _Mark | None:
+        """ "unga wa ugali mbili na wa chapati moja": the second is "unga wa chapati"."""
+        if not head or self._tokens[at] not in words.OF or self._tokens[at - 1] not in words.AND | words.BREAK:
+            return None
+        for end in range(min(at + self._lexicon.longest, len(self._tokens)), at + 1, -1):
+            found = self._lexicon.find(" ".join((head, *self._tokens[at:end])))
+            if found:
+                return _Mark(kind=_Is.PRODUCT, first=at, last=end, found=found)
+        return None
 
     def _exact(self, at: int) -> tuple[tuple[str, ...], int]:
         for width in range(min(self._lexicon.longest, len(self._tokens) - at), 0, -1):
@@ -167,7 +189,7 @@ class _Marker:
 
     def _number(self, at: int) -> _Mark | None:
         token = self._tokens[at]
-        if token in words.MONEY:
+        if token in words.MONEY or token in words.SLANG:
             after = read_quantity(self._tokens, at + 1) if at + 1 < len(self._tokens) else None
             return _Mark(kind=_Is.MONEY, first=at, last=at + 1 + (after[1] if after else 0))
         read = read_quantity(self._tokens, at)
@@ -195,6 +217,8 @@ class _Marker:
         if token in words.INSTEAD:
             return mark(_Is.VERB, 2 if following in words.OF else 1, removing=True, passing=True)
         if token in words.NO:
+            if following in ("more", "any", "other", "the"):
+                following = self._next(at + 2)
             open_to = following and following not in words.BREAK and not words.is_known(following)
             return mark(_Is.VERB, removing=True) if open_to and read_quantity((following,), 0) is None else mark(_Is.FILLER)
         if token in words.DONT or (token == "do" and following == "not"):  # noqa: S105  # a word, no secret
@@ -202,6 +226,10 @@ class _Marker:
         if token in words.TAKE:
             return mark(_Is.VERB, removing=self._goes_out(at + 1))
         if token in words.THANKS_FOR and following in ("for", "kwa"):
+            return mark(_Is.ASK)
+        if token in words.ASKS and at and self._tokens[at - 1] in ("kama", "if", "ka"):
+            return mark(_Is.FILLER)  # "if there is any"
+        if (token == "is" and self._starts_sentence(at)) or words.PAST_VERB.fullmatch(token):  # noqa: S105  # a word
             return mark(_Is.ASK)
         simple = (
             (_Is.ASK, words.ASKS),
@@ -221,8 +249,11 @@ class _Marker:
             return mark(_Is.VERB, removing=True)
         if words.is_add(token):
             return mark(_Is.VERB)
-        meaningless = token in words.FILLERS or token in self._lexicon.unit_words
+        meaningless = token in words.FILLERS or token in self._lexicon.unit_words or words.OWN_VERB.fullmatch(token)
         return mark(_Is.FILLER if meaningless else _Is.LOST)
+
+    def _starts_sentence(self, at: int) -> bool:
+        return at == 0 or self._tokens[at - 1] in words.BREAK
 
     def _refusal(self, at: int) -> int:
         """ "don't", "do not", with the verb that it refuses: "don't want", "do not add any"."""
@@ -248,6 +279,7 @@ class _Reader:
         self._lexicon = lexicon
         self._removing = False
         self._one_less = False
+        self._heading = False  # the lines that follow stand under "remove:"
         self._named: Wish | None = None  # the product last spoken of, for "una unga? nipe mbili"
 
     def read(self, marks: Sequence[_Mark]) -> None:
@@ -257,14 +289,22 @@ class _Reader:
                 sentence.append(mark)
                 continue
             self._sentence(sentence)
-            if mark.word in words.STOP and not (sentence and sentence[-1].kind is _Is.VERB):
-                self._removing = False
+            self._stop(mark.word, sentence)
             sentence = []
         self._sentence(sentence)
 
+    def _stop(self, sign: str, sentence: Sequence[_Mark]) -> None:
+        """Nothing is taken out any more after a full stop or a line, but all lines of the list under "remove:" are."""
+        alone = bool(sentence) and all(mark.kind in (_Is.VERB, _Is.FILLER) for mark in sentence)
+        if alone and self._removing:
+            self._heading = True
+        elif sign in words.STOP and not (self._heading and sign == "\n"):
+            self._removing = self._heading = False
+
     def _sentence(self, marks: Sequence[_Mark]) -> None:
-        if any(mark.kind is _Is.ASK for mark in marks):
-            asked = [mark for mark in marks if mark.kind is _Is.PRODUCT]
+        asked = [mark for mark in marks if mark.kind is _Is.PRODUCT]
+        swapped = len(asked) > 1 and any(mark.word in words.SWAPS for mark in marks if mark.kind is _Is.SET)
+        if swapped or any(mark.kind is _Is.ASK for mark in marks):
             self._named = self._wish(asked[-1]) if asked else self._named
             return
         before = len(self._said.wishes)
@@ -294,7 +334,7 @@ class _Reader:
             self._removing = False
 
     def _verb(self, mark: _Mark) -> None:
-        self._removing = mark.removing
+        self._removing, self._heading = mark.removing, False
         self._one_less = words.ONE_LESS.fullmatch(mark.word) is not None
 
     def _take_back(self, before: int) -> None:
@@ -312,7 +352,7 @@ class _Reader:
         """Read the words between two joins. Returns whether a product was in it."""
         marks = _merge(marks)
         wishes = {id(mark): self._wish(mark) for mark in marks if mark.kind is _Is.PRODUCT}
-        lost = [self._said.tokens[mark.first] for mark in marks if mark.kind is _Is.LOST]
+        lost = [word for mark in marks if mark.kind is _Is.LOST for word in self._said.tokens[mark.first : mark.last]]
         counted = any(mark.kind in (_Is.COUNT, _Is.MEASURE, _Is.MONEY, _Is.BULK, _Is.ALL, _Is.EACH) for mark in marks)
         self._said.strong = self._said.strong or counted
         if not wishes:
@@ -360,10 +400,13 @@ class _Reader:
 
 
 def _merge(marks: Sequence[_Mark]) -> list[_Mark]:
-    """Two names of one product side by side are one ("sugar sukari", "maziwa kcc"); "a or b" is a tie of both."""
+    """Two names of one product are one ("sugar sukari", "maziwa mbili za kcc"); "a or b" is a tie; "mkate wa siagi" is bread."""
     merged: list[_Mark] = []
     for mark in marks:
         before = merged[-1] if merged else None
+        of = mark.kind is _Is.PRODUCT and before is not None and before.kind is _Is.OF and len(merged) > 1
+        if of and _narrow(merged, mark):
+            continue
         if mark.kind is _Is.PRODUCT and before is not None and before.kind is _Is.PRODUCT and set(before.found) & set(mark.found):
             both = tuple(item for item in before.found if item in mark.found)
             merged[-1] = _Mark(kind=_Is.PRODUCT, first=before.first, last=mark.last, found=both)
@@ -373,6 +416,21 @@ def _merge(marks: Sequence[_Mark]) -> list[_Mark]:
         else:
             merged.append(mark)
     return merged
+
+
+def _narrow(merged: list[_Mark], mark: _Mark) -> bool:
+    """Read "<product> [number] za <product>": the second says which of the first, or it says what nobody sells."""
+    place = -3 if len(merged) > 2 and merged[-2].kind is _Is.COUNT and merged[-3].kind is _Is.PRODUCT else -2
+    head = merged[place]
+    if head.kind is not _Is.PRODUCT:
+        return False
+    both = tuple(item for item in head.found if item in mark.found)
+    if both:
+        merged[place] = _Mark(kind=_Is.PRODUCT, first=head.first, last=head.last, found=both)
+        return True
+    if place == -2:
+        merged.append(_Mark(kind=_Is.LOST, first=mark.first, last=mark.last))
+    return place == -2
 
 
 def _give(marks: Sequence[_Mark], wishes: dict[int, Wish], lexicon: Lexicon) -> None:

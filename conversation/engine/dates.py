@@ -187,13 +187,18 @@ def _read_in_days(pieces: Sequence[str], at: int, today: date) -> _Read | None:
         times = {"day": 1, "days": 1, "week": 7, "weeks": 7}.get(unit)
         if number and times and number[0] * times <= _MOST_DAYS:
             return today + timedelta(days=number[0] * times), number[1] + 2
+    number = _number(pieces, at)
+    unit = _word(pieces, at + number[1]) if number else ""
+    times = {"day": 1, "days": 1, "week": 7, "weeks": 7}.get(unit)
+    if number and times and _word(pieces, at + number[1] + 1) == "from" and number[0] * times <= _MOST_DAYS:
+        return today + timedelta(days=number[0] * times), number[1] + 3
     start = at + 2 if pieces[at] == "baada" and _word(pieces, at + 1) == "ya" else at
     times = {"siku": 1, "wiki": 7}.get(_word(pieces, start))
     number = _number(pieces, start + 1) if times else None
     if number and times and number[0] * times <= _MOST_DAYS:
         end = start + 1 + number[1]
-        if start > at or _word(pieces, end) in ("zijazo", "ijayo"):
-            return today + timedelta(days=number[0] * times), end - at
+        if start > at or _word(pieces, end) in ("zijazo", "ijayo", "kutoka"):
+            return today + timedelta(days=number[0] * times), end + 2 - at
     return None
 
 
@@ -350,7 +355,10 @@ def _read_swahili_clock(pieces: Sequence[str], at: int, part: str) -> _Clock | N
     end = at + 1 + width
     if _word(pieces, end) in ("am", "pm"):
         return _half_day(hour, minute, _word(pieces, end)), end + 1 - at
-    more, width = _read_minutes(pieces, end)
+    of = _word(pieces, end) in ("za", "ya", "wa")
+    said_part = of + 1 if part and _word(pieces, end + of) == part else 0
+    more, width = _read_minutes(pieces, end + said_part)
+    width = width + said_part if width else 0
     minutes = 60 * _swahili_hour(hour, part) + minute + more if hour < 13 and _swahili_hour(hour, part) >= 0 else None
     if hour > 12:
         return _to_time(hour, minute), end - at
@@ -420,6 +428,9 @@ def _read_clock(pieces: Sequence[str], at: int, part: str) -> _Clock | None:
     if read is None or read[0] > 24:
         return None
     end = at + read[1]
+    spoken = _number(pieces, end) if end < len(pieces) and read[0] < 13 else None  # "ten thirty am"
+    if spoken and 9 < spoken[0] < 60 and _word(pieces, end + spoken[1]) in ("am", "pm"):
+        return _half_day(read[0], spoken[0], _word(pieces, end + spoken[1])), read[1] + spoken[1] + 1
     if _word(pieces, end) in ("am", "pm"):
         return _half_day(read[0], 0, _word(pieces, end)), end + 1 - at
     in_part = part and part in pieces[end : end + 3] and all(p in ("in", "the", "at", part) for p in pieces[end : end + 3])

@@ -27,7 +27,7 @@ def read_number(text: str, lexicon: Lexicon, at: datetime | None = None) -> JSON
     place = 0
     while place < len(tokens):
         read = read_quantity(tokens, place)
-        if read is not None and number is None:
+        if read is not None and number in (None, read[0]):
             number, place = read[0], place + read[1]
         elif read is not None or not _is_courtesy(tokens[place]):
             return None
@@ -39,7 +39,7 @@ def read_number(text: str, lexicon: Lexicon, at: datetime | None = None) -> JSON
 def _is_courtesy(token: str) -> bool:
     if token in words.BREAK:
         return token != "/"  # noqa: S105  # a sign, no secret
-    polite = token in words.FILLERS or token == "make" or words.is_add(token)  # noqa: S105  # a word, no secret
+    polite = token in words.FILLERS or token in ("make", "do", "iwe", "ziwe", "about", "around") or words.is_add(token)
     return polite and token not in ("na", "and") and token not in PART_WORDS and read_size(token) is None
 
 

@@ -9,13 +9,13 @@ from typing import Final
 
 from conversation.engine import words
 from conversation.engine.lexicon import Lexicon
+from conversation.engine.measures import PART_WORDS
 from conversation.engine.numbers import read_quantity
 from conversation.engine.tokens import to_tokens
 from conversation.engine.values import JSON
 
 MOST: Final = 99_999_999
 MOST_TOKENS: Final = 40  # a longer message is not an answer about money
-_SLANG: Final = {"soo": "mia", "thao": "elfu", "ngiri": "elfu", "mbao": "ishirini", "finje": "hamsini", "ashu": "kumi"}
 _CURRENCY: Final = re.compile(r"(?<![^\W\d_])(?:kes|kshs|ksh|shs|sh|bob)(?![^\W\d_])\.?|/[-=]|(?<=\d)=")
 _BELOW_ZERO: Final = re.compile(r"(?:^|[\s(])[-\u2212]\s?\d")
 _THOUSANDS: Final = {"k": 1000, "m": 1_000_000}
@@ -29,11 +29,11 @@ def read_money(text: str, lexicon: Lexicon, at: datetime | None = None) -> JSON:
     if _BELOW_ZERO.search(folded):
         return None
     plain, marked = _CURRENCY.subn(" ", folded)
-    tokens = [_SLANG.get(token, token) for token in to_tokens(plain)]
-    if len(tokens) > MOST_TOKENS:
+    written = to_tokens(plain)
+    tokens = [words.SLANG.get(token, token) for token in written]
+    if len(tokens) > MOST_TOKENS or (not PART_WORDS.isdisjoint(tokens[:-1]) and tokens[-2:] != ["na", "nusu"]):
         return None
-    slang = any(token in _SLANG for token in to_tokens(plain))
-    named = bool(marked) or slang or not _CURRENCY_WORDS.isdisjoint(tokens)
+    named = bool(marked) or written != tokens or not _CURRENCY_WORDS.isdisjoint(tokens)
     amounts, others = _read_amounts(tokens)
     if len(set(amounts)) != 1 or amounts[0].denominator != 1 or not 0 < amounts[0] <= MOST:
         return None

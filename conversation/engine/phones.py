@@ -14,7 +14,7 @@ from conversation.engine.values import JSON
 KENYA: Final = 254
 MOST: Final = 300  # characters: a longer message is not an answer about a phone
 _MOBILE: Final = frozenset({phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE})
-_RUN: Final = re.compile(r"\+?\d[\d ().\-]*\d")
+_RUN: Final = re.compile(r"(?<![oO])\+?\d[\d ().\-]*\d")  # "O712…" begins with a letter: a digit is wrong
 _TRUNK: Final = re.compile(r"\(0\)")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import cast
 
 from conversation.engine.effects import Consent
@@ -105,11 +104,6 @@ class Snapshot:
         """Number of the open wait: the only one whose timers may still fire. None when nothing waits."""
         wait = self.frames[-1].wait if self.frames else None
         return wait.turn if wait else None
-
-    @property
-    def last_spoke_at(self) -> datetime | None:
-        """When the customer last wrote, tapped or sent something."""
-        return datetime.fromisoformat(self.spoke_at) if self.spoke_at else None
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON with a fixed order of keys."""

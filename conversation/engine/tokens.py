@@ -18,7 +18,7 @@ _SIZE: Final = re.compile(
     r"(?<![\w./])(\d{1,9}(?:\.\d{1,9})?)\s?(" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")(?![^\W\d_])"
 )
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_LISTED: Final = re.compile(r"\s*(\d{1,2})[.)]\s*(?=\D)")
+_LISTED: Final = re.compile(r"(?<!\S)(\d{1,2})[.)]\s*(?=[^\W\d_])")
 _PIECES: Final = re.compile(
     r"\d+/\d+|\d+(?:\.\d+)?(?:kg|ml|g|l)(?![^\W\d_])|\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*|[,;+&/?.!|\n]"
 )
@@ -29,15 +29,13 @@ def to_tokens(text: str) -> list[str]:
 
     "unga2" is two tokens; so is "k-gas". The numbers of a numbered list ("1. unga", "2. sukari") are dropped.
     """
-    lines = _without_list_numbers(text.translate(_FRACTIONS).splitlines())
+    lines = _without_list_numbers(text.translate(_FRACTIONS)).splitlines()
     plain = "\n".join(filter(None, (normalise(line) for line in lines)))
     sized = _SIZE.sub(lambda found: found[1] + _UNITS[found[2]], _THOUSANDS.sub("", plain))
     return _PIECES.findall(sized)
 
 
-def _without_list_numbers(lines: list[str]) -> list[str]:
-    written = [line for line in lines if line.strip()]
-    found = [_LISTED.match(line) for line in written]
-    if len(written) > 1 and all(one and int(one[1]) == place for place, one in enumerate(found, 1)):
-        return [line[one.end() :] for line, one in zip(written, found, strict=True) if one]
-    return lines
+def _without_list_numbers(text: str) -> str:
+    found = [int(number) for number in _LISTED.findall(text)]
+    listed = len(found) > 1 and found == list(range(1, len(found) + 1)) and _LISTED.match(text.lstrip())
+    return _LISTED.sub(";", text) if listed else text

@@ -16,6 +16,10 @@ OF: Final = _words("ya za wa la cha vya kwa of worth at @")
 ALL: Final = _words("all everything zote yote vyote wote kila every entire")
 EACH: Final = _words("each")
 MONEY: Final = _words("bob ksh kes kshs sh shs shilling shillings shilingi silingi")
+SLANG: Final = {  # sums of money in Sheng
+    "kobole": "tano", "ashu": "kumi", "mbao": "ishirini", "finje": "hamsini", "chwani": "hamsini", "soo": "mia", "thao": "elfu",
+    "ngiri": "elfu",
+}  # fmt: skip
 BULK: Final = _words(
     """
     carton cartons katoni crate crates kreti bale bales sack sacks gunia magunia debe madebe box boxes jerrican mtungi
@@ -35,10 +39,11 @@ THANKS_FOR: Final = _words("asante thanks thank shukran ahsante")
 NO: Final = _words("no hapana not nope")
 DONT: Final = _words("dont don't never")
 INSTEAD: Final = _words("instead badala")
-SETS: Final = _words("iwe ziwe viwe yawe badilisha badili change make hadi")
+SWAPS: Final = _words("change swap replace exchange badilisha badili")
+SETS: Final = SWAPS | _words("iwe ziwe viwe yawe make hadi")
 
 REMOVE: Final = _words(
-    "remove removed delete drop minus cancel without bila exclude less reduce tupa clear empty undo leave skip safisha"
+    "remove removed delete drop minus cancel without bila exclude less reduce tupa clear empty undo leave skip safisha toka"
 )
 ONE_LESS: Final = re.compile(r"less|reduce|(?:ni|u|tu|m)?(?:ni|tu)?punguz(?:a|e|ia|ie|iwe)")
 CLEARS: Final = _words("clear empty futa safisha")
@@ -57,8 +62,11 @@ ADD_VERB: Final = re.compile(
 )
 REMOVE_VERB: Final = re.compile(
     _SUBJECT + r"(?:to(?:a|e|lee|lea|lewe|leeni)|ondo(?:a|e|lea|lee|lewe)|punguz(?:a|e|ia|ie|iwe)|fut(?:a|e|ia|ie)|tup[ae]|"
-    r"w?achan[ae]|w?ach[ae])"
+    r"w?achan[ae]|w?ach[ae])(?:ni)?"
 )
+# Any other word of a Swahili verb: said of oneself it means nothing here, of the past it tells and does not order.
+OWN_VERB: Final = re.compile(r"(?:nime|nina|nita|tume|tuna|tuta)[^\W\d_]{3,}|(?:ni|tu)[^\W\d_]{2,}(?:ie|ee)")
+PAST_VERB: Final = re.compile(r"(?:nili|tuli|uli|mli)(?!p[aei])[^\W\d_]{4,}")
 REFUSE_VERB: Final = re.compile(
     r"(?:si|ha|hatu|usi|msi|tusi)(?:ni|tu)?(?:ta)?(?:taki|hitaji|itaji|wek[ei]e?|lete|letee|tume|tumie|ongez[ei]e?|pe|pendi)"
 )
@@ -67,29 +75,33 @@ COURTESY: Final = _words(
     """
     please plz pls plis tafadhali tafathali kindly hi hello hey hallo habari sasa mambo vipi niaje poa fiti salama shikamoo
     hujambo jambo asante thanks shukran ahsante welcome karibu sawa ok okay good morning afternoon evening asubuhi mchana jioni
-    boss bos bana bro buda sis mama mzee msee manze maze jo yo dear sir madam mkuu customer rafiki buddy fam wee
+    boss bos bana bro buda sis mama mzee msee manze maze jo yo dear sir madam mkuu customer rafiki buddy fam wee aisee duka
     """
 )
 GRAMMAR: Final = _words(
     """
-    i im i'm id i'd ill i'll me my mine us we to the this that these those some any it it's its is be s t a an too so um uh for
-    from in on into x would could can will may should shall let just only try today now asap quickly yes yeah yap yep order
-    orders basket cart list shopping more have like instead items item things stuff fresh out off away no nope even
+    i im i'm id i'd ill i'll i've me my mine us we we'd we'll our you your u yours he she they them their his her it it's its
+    is be been being am s t d ll ve re a an the this that that's these those there here some any such to for from in on into
+    onto by up down over again once too so um uh if then than as very really actually maybe perhaps probably still even
+    already anymore usual usually also would could can could will may might must should shall let lets let's just only try
+    today now asap quickly yes yeah yap yep yup order orders delivery basket cart list shopping more have has had having like
+    got instead items item things stuff fresh cold out off away no nope x
     na ya za wa la cha vya kwa ni si hii hiyo iyo hizo izo huyo hio hizi ile zile yangu zangu langu wangu yetu ndio ndiyo nje
     hapa hapo naweza naeza tunaweza kama pale ndani hebu ebu tu oda kikapu orodha aki yaani hivi hapana kwanza leo haraka badala
-    vitu kitu bidhaa nzuri mzuri safi zaidi tena nimeishiwa imeisha zimeisha tumeishiwa nimeisha sina hatuna ati eti hata
+    vitu kitu bidhaa nzuri mzuri safi baridi zaidi tena nimeishiwa imeisha zimeisha tumeishiwa nimeisha sina hatuna ati eti
+    hata ka ivi mimi sisi wewe yake yako lakini bado basi haya hapo vile ile huku
     """
 )
 CONTAINERS: Final = _words(
     """
     pcs pc piece pieces vipande kipande pkt pkts packet packets pakiti paketi packo bottle bottles chupa bar bars mche miche
-    kopo tin tins can cans bag bags mfuko mifuko roll rolls rolo unit units
+    kopo tin tins can cans bag bags mfuko mifuko roll rolls rolo unit units loaves
     """
 )
 FILLERS: Final = COURTESY | GRAMMAR | CONTAINERS
 
 _JOINS: Final = AND | BREAK | OR | OF
-_AMOUNTS: Final = ALL | EACH | MONEY | BULK
+_AMOUNTS: Final = ALL | EACH | MONEY | BULK | SLANG.keys()
 _VERBS: Final = NO | DONT | INSTEAD | SETS | REMOVE | CLEARS | OUT | TAKE | ADD
 KNOWN: Final = _JOINS | _AMOUNTS | _VERBS | ASKS | THANKS_FOR | FILLERS
 

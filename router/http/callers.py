@@ -7,13 +7,13 @@ from fastapi import Header
 
 from router.databases import Databases
 from router.errors import Refused
-from router.http.problems import InvalidField
+from router.http.problems import KEY_HEADER, InvalidField
 from router.ids import VendorId
 from router.keys import check_key
 from router.vendors import get_vendor
 
 VendorHeader = Annotated[str | None, Header(alias="x-vendor-id", description="The vendor this request is about")]
-KeyHeader = Annotated[str | None, Header(alias="x-internal-key", description="A key that speaks for this vendor")]
+KeyHeader = Annotated[str | None, Header(alias=KEY_HEADER, description="A key that speaks for this vendor")]
 
 
 def admit(databases: Databases, *, vendor: str | None, key: str | None) -> VendorId:

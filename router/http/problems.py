@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -14,6 +14,7 @@ from router.errors import Refused, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
+KEY_HEADER: Final = "x-internal-key"
 STATUS: Final = {
     "key_unknown": HTTPStatus.UNAUTHORIZED,
     "key_vendor_mismatch": HTTPStatus.FORBIDDEN,
@@ -61,9 +62,15 @@ class ProblemRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                if KEY_HEADER not in request.headers:  # before the body is looked at
+                    raise Refused("key_unknown", "the x-internal-key is missing, wrong, expired or revoked")
                 return await handle(request)
             except RequestValidationError as error:
                 return _unprocessable([_field_error(problem) for problem in error.errors()])
+            except HTTPException as error:
+                if error.status_code != HTTPStatus.BAD_REQUEST:
+                    raise
+                return _unprocessable([FieldError(field="body", message="not JSON in UTF-8, or nested too deeply")])
             except InvalidField as error:
                 return _unprocessable([FieldError(field=error.field, message=str(error))])
             except Refused as error:

@@ -33,21 +33,20 @@ def url(
     database: Annotated[Database, typer.Argument(help="platform, ops or tenant")],
     vendor: Annotated[UUID | None, typer.Argument(help="the vendor's id, for tenant")] = None,
 ) -> None:
-    """Print what psql needs: psql "$(soko db url ops)". Starts the embedded databases and leaves them running."""
-    from soko.embedded import engines, keep
+    """Print what psql needs: psql "$(soko db url ops)". Embedded databases that nobody runs are started and left running."""
+    from soko.embedded import are_kept, engines
     from soko.settings import load_settings
 
     if (database is Database.TENANT) != (vendor is not None):
         raise typer.BadParameter("`tenant` needs the vendor's id, the other two take none: soko db url tenant VENDOR")
     settings = load_settings()
-    with engines(settings) as urls:
+    with engines(settings, keep=True) as urls:
         if vendor is not None:
             found = _tenant_url(settings, urls, vendor)
         else:
             found = urls.platform if database is Database.PLATFORM else urls.ops
-        kept = keep(settings)
     typer.echo(found)
-    if kept:
+    if are_kept(settings):
         typer.echo("The embedded databases keep running: `soko down` stops them.", err=True)
 
 

@@ -26,17 +26,18 @@ def demo(
     from rich.console import Console
 
     from soko.assembly import open_databases
-    from soko.demo import clear, play, to_demo
+    from soko.demo import alone, clear, play, to_demo
     from soko.logs import configure
     from soko.settings import load_settings
     from soko.up import running, wait_for_a_signal
 
     talk, show = Console(stderr=True), Console(stderr=as_json)
     configure(stream=sys.stderr, level="WARNING")
-    settings = to_demo(load_settings())
-    clear(settings)
+    given = load_settings()
     begin = time.monotonic()
-    with talk.status("Starting …") as status:
+    with alone(given), talk.status("Starting …") as status:
+        settings = to_demo(given)
+        clear(settings)
 
         def report(step: str) -> None:
             status.update(f"{step} …")
@@ -54,7 +55,7 @@ def demo(
                 sys.stdout.flush()
             if keep:
                 talk.print(f"\nStill running: {stack.web_url}  [dim]Ctrl-C stops everything.[/dim]")
-                wait_for_a_signal(stack)
+                wait_for_a_signal(stack, report=talk.print)
     if result.complaints:
         raise typer.Exit(1)
 

@@ -30,7 +30,7 @@ def up() -> None:
             talk.print(f"  WhatsApp simulator  {settings.graph_url}/sim/health")
             talk.print(f"  M-Pesa simulator    {settings.daraja_url}/sim/health")
         talk.print(f"  logs                {logs}/\n[dim]Ctrl-C stops everything.[/dim]")
-        wait_for_a_signal(stack)
+        wait_for_a_signal(stack, report=talk.print)
         talk.print("[dim]Stopping …[/dim]")
 
 

@@ -15,6 +15,8 @@ import uvicorn
 from fastapi import FastAPI, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from soko.errors import NotReady
+
 LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 10.0
 
@@ -23,7 +25,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class StartRefusedError(RuntimeError):
+class StartRefusedError(NotReady):
     """A simulator was about to start where it must not. The message names the cause and the fix."""
 
 

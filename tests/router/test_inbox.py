@@ -207,12 +207,14 @@ def test_a_failed_turn_keeps_its_message_although_its_customer_was_rolled_back(
         assert inbox.accept(work, lost) is None
 
 
-def test_an_operator_retries_a_failed_entry_and_tells_whose_it_is(work: Work, now: datetime) -> None:
-    entry_id = inbox.keep_failed(work, entry(now), error="boom", trace={}, now=now)
-    inbox.reopen(work, entry_id)
+def test_an_operator_retries_a_failed_entry(work: Work, now: datetime) -> None:
     customer = customers.recognise(work, phone="254700000001", bsuid=None, name=None, now=now)
     conversation = conversations.lock(work, customer_id=customer.id, phone_number_id="1", now=now)
-    inbox.attach(work, entry_id, customer_id=customer.id, conversation_id=conversation.id)
+    theirs = entry(now, customer_id=customer.id, conversation_id=conversation.id)
+    entry_id = inbox.keep_failed(work, theirs, error="boom", trace={}, now=now)
+    assert [kept.id for kept in inbox.list_failed(work, limit=10)] == [entry_id]
+    inbox.reopen(work, entry_id)
+    assert inbox.list_failed(work, limit=10) == []
     taken = inbox.get_for_turn(work, entry_id)
     assert taken is not None
     assert (taken.customer_id, taken.conversation_id, taken.error) == (customer.id, conversation.id, None)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from soko.embedded import Urls, engines, keep, stop_kept
+from soko.embedded import Urls, are_kept, engines, revive, stop_kept
 from soko.errors import NotReady
 from soko.settings import Settings
 from tests.servers import FAST
@@ -171,10 +171,12 @@ def test_pid_files_that_name_somebody_else_do_not_matter(home: Path) -> None:
 
 def test_kept_engines_outlive_their_users_until_they_are_told_to_stop(home: Path) -> None:
     settings = settings_of(home)
-    with fast_engines(home):
-        assert keep(settings)
+    with engines(settings, postgres_options=FAST, keep=True):
+        assert are_kept(settings)
         assert not stop_kept(settings), "in use: they stop with their user"
-        assert keep(settings)
+        assert not are_kept(settings)
+    with engines(settings, postgres_options=FAST, keep=True):
+        pass
     server, queue = postmaster(home), valkey(home)
     assert is_running(server)
     assert is_running(queue)
@@ -183,9 +185,34 @@ def test_kept_engines_outlive_their_users_until_they_are_told_to_stop(home: Path
     await_end(queue)
 
 
-def test_a_note_about_kept_engines_ends_with_them(home: Path) -> None:
+def test_engines_that_somebody_runs_are_not_kept_by_a_visitor(home: Path) -> None:
+    settings = settings_of(home)
     with fast_engines(home):
-        keep(settings_of(home))
+        server = postmaster(home)
+        with engines(settings, keep=True):
+            assert not are_kept(settings)
+        assert is_running(server)
+    await_end(server)
+
+
+def test_engines_killed_under_their_user_are_revived(home: Path) -> None:
+    settings = settings_of(home)
+    with fast_engines(home) as urls:
+        assert not revive(settings)
+        for killed in (postmaster(home), valkey(home)):
+            os.kill(killed, signal.SIGKILL)
+            await_end(killed)
+        assert revive(settings)
+        with psycopg.connect(urls.ops) as conn, redis.Redis.from_url(urls.redis) as client:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+            assert client.ping()
+
+
+def test_a_note_about_kept_engines_ends_with_them(home: Path) -> None:
+    settings = settings_of(home)
+    with engines(settings, postgres_options=FAST, keep=True):
+        pass
+    assert are_kept(settings)
     os.kill(postmaster(home), signal.SIGKILL)
     await_end(postmaster(home))
     with fast_engines(home):
@@ -207,7 +234,7 @@ def test_external_servers_need_no_home(home: Path) -> None:
     with engines(outside) as urls:
         assert urls == Urls(platform="postgresql://a/p", ops="postgresql://a/o", redis="redis://a")
     assert not (home / "unmade").exists()
-    assert not keep(outside)
+    assert not are_kept(outside)
 
 
 def test_each_server_is_external_or_embedded_by_itself(home: Path) -> None:

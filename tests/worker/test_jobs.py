@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -175,3 +176,54 @@ def test_a_number_without_a_channel_fails_its_message_and_says_which(tools: Tool
     assert row is not None
     assert row["status"] == "failed"
     assert "999" in row["error"]
+
+
+def test_a_token_that_cannot_be_opened_waits_for_the_operator_and_was_never_sent(
+    tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
+) -> None:
+    owe(tools, vendor_id, "one")
+    with tools.databases.platform() as conn:
+        conn.execute("UPDATE vendor_channels SET token_ref = 'env:NO_SUCH_TOKEN'")
+    tools.databases.cache.forget()
+    send_messages.drain(tools, vendor_id)
+    assert statuses(tools, vendor_id) == ["pending"]
+    with tools.databases.platform() as conn:
+        conn.execute("UPDATE vendor_channels SET token_ref = 'plain:sim-token-1' WHERE vendor_id = %s", (vendor_id,))
+    tools.databases.cache.forget()
+    clock.now += timedelta(minutes=2)
+    send_messages.drain(tools, vendor_id)
+    assert sent(graph_url) == ["one"]
+
+
+def test_one_vendors_unusable_database_does_not_stop_the_sweep_of_the_others(
+    tools: Tools, vendor_id: VendorId, graph_url: str
+) -> None:
+    owe(tools, vendor_id, "one")
+    with tools.databases.platform() as conn:
+        for target in ('{"type": "postgres", "host": "localhost"}', '{"type": "postgres", "passwordSecretRef": "env:NO_SUCH"}'):
+            conn.execute(
+                "INSERT INTO vendors (name, isolation_level, db_target, created_at, updated_at)"
+                " VALUES ('Broken', 'dedicated_db', %s::jsonb, now(), now())",
+                (target,),
+            )
+    sweep(tools, [Job.SEND])
+    assert sent(graph_url) == ["one"]
+
+
+def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Tools, vendor_id: VendorId, graph_url: str) -> None:
+    owe(tools, vendor_id, "one")
+    other = VendorId(UUID("5b6f0c1e-8d24-4f7a-9c3b-2e1d7a604b02"))
+    owe(tools, other, "two")
+    with tools.databases.ops(vendor_id) as conn:
+        conn.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$")
+        conn.execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON outbox FOR EACH ROW"
+            f" WHEN (NEW.vendor_id = '{other}') EXECUTE FUNCTION broken()"
+        )
+    try:
+        sweep(tools, [Job.SEND])
+        assert sent(graph_url) == ["one"]
+    finally:
+        with tools.databases.ops(vendor_id) as conn:
+            conn.execute("DROP TRIGGER broken ON outbox")
+            conn.execute("DROP FUNCTION broken()")

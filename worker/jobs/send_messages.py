@@ -9,11 +9,19 @@ import structlog
 
 from conversation.whatsapp.outbound import Later, Refused, SendOutcome, Sent, Unknown
 from router import channels, outbox
+from router.errors import Refused as RefusedByRule
 from router.ids import VendorId
 from router.outbox import OutboxRow
 from router.wakeups import Job
 from router.work import unit_of_work
-from worker.retries import SEND_ATTEMPTS, SEND_BATCH, SEND_LEASE_SECONDS, UNKNOWN_WAIT_SECONDS, wait_before_resend
+from worker.retries import (
+    SECRET_WAIT_SECONDS,
+    SEND_ATTEMPTS,
+    SEND_BATCH,
+    SEND_LEASE_SECONDS,
+    UNKNOWN_WAIT_SECONDS,
+    wait_before_resend,
+)
 from worker.tools import Tools, held
 
 log = structlog.get_logger(__name__)
@@ -46,8 +54,12 @@ def _call(tools: Tools, row: OutboxRow) -> SendOutcome:
     channel = channels.find_channel(tools.databases, row.phone_number_id)
     if channel is None:
         return Refused(error=f"no vendor channel has the phone number id {row.phone_number_id}")
+    try:
+        token = tools.open_secret(channel.token_ref)
+    except RefusedByRule as error:
+        return Later(after_seconds=SECRET_WAIT_SECONDS, error=f"the token of {row.phone_number_id}: {error}")
     return tools.cloud_api.send(
-        token=tools.open_secret(channel.token_ref),
+        token=token,
         phone_number_id=row.phone_number_id,
         recipient=row.recipient,
         message=row.message,
@@ -75,4 +87,7 @@ def _record(tools: Tools, vendor_id: VendorId, row: OutboxRow, outcome: SendOutc
                     outbox.record_unknown(work, row.id, error=error, due_at=now + timedelta(seconds=UNKNOWN_WAIT_SECONDS))
                 case _:
                     assert_never(outcome)
-        log.info("message_sent" if isinstance(outcome, Sent) else "message_not_sent", outcome=type(outcome).__name__)
+        if isinstance(outcome, Sent):
+            log.info("message_sent")
+        else:
+            log.warning("message_not_sent", outcome=type(outcome).__name__, error=outcome.error)

@@ -1,0 +1,5 @@
+"""Run it: python -m bench.entities"""
+
+from bench.entities.run import main
+
+main()
