@@ -6,6 +6,7 @@ from bench.mutants.edits import mutants
 from bench.mutants.play import Watched, play
 from conversation.engine.effects import Call
 from conversation.engine.events import Said
+from conversation.engine.values import Record
 from tests.conversation.engine.shop import FLOWS, START, shop_bundle
 
 KINDS = {
@@ -33,7 +34,7 @@ def test_there_are_mutants_of_every_kind_and_each_is_one_edit() -> None:
 def test_the_auditor_sees_what_is_wrong_with_a_push() -> None:
     shop = Watched(bundle=shop_bundle())
     shop.to_pay()
-    args = {"order": "order-1", "amount": 420, "phone": "254700000001"}
+    args: Record = {"order": "order-1", "amount": 420, "phone": "254700000001"}
     shop.event = Said(id="9", at=START, text="PAY")
     shop.audit(Call(name="payments.stk_push", args=args))
     assert shop.wrong == []
