@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from conversation.authoring.check import check_bundle
+from conversation.authoring.check.products import check_products, read_products
+from conversation.authoring.check.tests import check_tests
 from conversation.authoring.expression_types import Scope
 from conversation.authoring.flows import FlowReader, read_signature
 from conversation.authoring.nodes import Map, Node, Scalar, parse_yaml
@@ -21,6 +24,7 @@ APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "li
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
 HASH_DIGITS: Final = 12
+NOTHING: Final[Mapping[str, bytes]] = {}
 
 
 def load_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
@@ -28,6 +32,55 @@ def load_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
     files = {path: path.read_bytes() for path in _files(folder)}
     shown = {path: f"{folder.name}/{path.relative_to(folder).as_posix()}" for path in files}
     return build_bundle({shown[path]: data for path, data in files.items()}, catalogue, folder=folder.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What `soko flow check` found. `bundle` is None when something in `problems` is an error of the flows."""
+
+    bundle: Bundle | None
+    problems: tuple[Problem, ...]
+
+
+def check_folder(folder: Path, catalogue: Catalogue, products: Path | None = None) -> Checked:
+    """Check a folder with everything in it, its tests and a list of the vendor's products as well."""
+    try:
+        files = {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _files(folder)}
+    except FlowErrors as errors:
+        return Checked(bundle=None, problems=errors.problems)
+    tests = {
+        f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for path in (folder / "tests").glob("*.test.yaml")
+    }
+    listed = {products.name: products.read_bytes()} if products is not None else {}
+    return check_files(files, catalogue, folder=folder.name, tests=tests, products=listed)
+
+
+def check_files(
+    files: Mapping[str, bytes],
+    catalogue: Catalogue,
+    *,
+    folder: str = "flows",
+    tests: Mapping[str, bytes] = NOTHING,
+    products: Mapping[str, bytes] = NOTHING,
+) -> Checked:
+    """The same for file contents by shown path. `products` holds YAML lists of {name, short_name, aliases}."""
+    problems = Problems()
+    try:
+        bundle = _build(files, catalogue, folder, problems)
+        for file, data in products.items():
+            check_products(bundle, read_products(parse_yaml(file, data, problems), problems), problems)
+    except FlowErrors as errors:
+        return Checked(bundle=None, problems=errors.problems)
+    sources = [
+        Source(file=file, text=text, lines=tuple(text.split("\n")))
+        for file, data in sorted(tests.items())
+        if (text := data.decode())
+    ]
+    for source in sources:
+        problems.know(source)
+    check_tests(sources, problems)
+    return Checked(bundle=bundle, problems=problems.all)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -49,7 +102,15 @@ def _start_of(path: Path, folder: Path) -> At:
 
 def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:
     """Build a bundle from file contents by shown path ("flows/shop.yaml"). Raises FlowErrors."""
-    problems = Problems()
+    return _build(files, catalogue, folder, Problems())
+
+
+def build_unchecked(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:
+    """Build what reads well without judging it as a whole: to show that the run-time's own guards hold. Raises FlowErrors."""
+    return _build(files, catalogue, folder, Problems(), judged=False)
+
+
+def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, problems: Problems, *, judged: bool = True) -> Bundle:
     trees = {file: parse_yaml(file, data, problems) for file, data in sorted(files.items())}
     app = _App(trees[f"{folder}/app.yaml"], problems)
     translations = _translations(trees, app.languages, folder, problems)
@@ -79,7 +140,8 @@ def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: st
         trouble=trouble,
         texts=dict(shared.texts),
     )
-    check_bundle(bundle, shared)
+    if judged:
+        check_bundle(bundle, shared, {file: root for file, (_, root) in trees.items()})
     problems.stop_if_any()
     return bundle
 

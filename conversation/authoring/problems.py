@@ -19,7 +19,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One cause, one message. `hint` stands beside the caret, `notes` on lines of their own."""
+    """One cause, one message. `hint` stands beside the caret, `notes` on lines of their own.
+
+    `warns`: the flows load all the same.
+    """
 
     code: str
     message: str
@@ -27,10 +30,12 @@ class Problem:
     line: str = ""
     hint: str = ""
     notes: tuple[str, ...] = ()
+    warns: bool = False
 
     def __str__(self) -> str:
         """The form of every message: place, code, sentence; the line with a caret and the hint; the notes."""
-        head = f"{self.at.file}:{self.at.line}:{self.at.column}  {self.code}  {self.message}"
+        warning = "warning: " if self.warns else ""
+        head = f"{self.at.file}:{self.at.line}:{self.at.column}  {self.code}  {warning}{self.message}"
         shown: list[str] = [head]
         if self.line.strip():
             shown.append(f"{self.at.line:>5} | {self.line}")
@@ -47,6 +52,7 @@ class Problem:
             "line": self.at.line,
             "column": self.at.column,
             "code": self.code,
+            "severity": "warning" if self.warns else "error",
             "message": self.message,
             "hint": self.hint,
             "notes": list(self.notes),
@@ -74,11 +80,22 @@ class Problems:
 
     def add(self, code: str, at: At, message: str, hint: str = "", notes: Iterable[str] = ()) -> None:
         """Report one cause."""
+        self._keep(self._problem(code, at, message, hint, notes))
+
+    def _keep(self, problem: Problem) -> None:
+        place = (problem.at.file, problem.at.line, problem.at.column)
+        if place not in self._found or (self._found[place].warns and not problem.warns):
+            self._found[place] = problem
+
+    def _problem(self, code: str, at: At, message: str, hint: str, notes: Iterable[str]) -> Problem:
         lines = self._sources[at.file].lines if at.file in self._sources else ()
         line = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
         width = min(at.width, max(1, len(line) - at.column + 1))
-        problem = Problem(code=code, message=message, at=replace(at, width=width), line=line, hint=hint, notes=tuple(notes))
-        self._found.setdefault((at.file, at.line, at.column), problem)
+        return Problem(code=code, message=message, at=replace(at, width=width), line=line, hint=hint, notes=tuple(notes))
+
+    def warn(self, code: str, at: At, message: str, hint: str = "", notes: Iterable[str] = ()) -> None:
+        """Report something that does not stop the flows from loading. An error at the same place takes precedence."""
+        self._keep(replace(self._problem(code, at, message, hint, notes), warns=True))
 
     def note(self, at: At, note: str) -> None:
         """Add a line to a problem that was reported at this place."""
@@ -96,13 +113,26 @@ class Problems:
                 return At(file=at.file, line=number, column=found.start() + 1, width=len(word))
         return at
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    @property
+    def all(self) -> tuple[Problem, ...]:
+        """Errors and warnings, in the order of files and lines."""
+        return tuple(self._found[key] for key in sorted(self._found))
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Those that keep the flows from loading."""
+        return tuple(problem for problem in self.all if not problem.warns)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every file that was read."""
+        return tuple(self._sources.values())
 
     def stop_if_any(self) -> None:
-        """Raise FlowErrors with all of them, if there are any."""
-        if self._found:
-            raise FlowErrors([self._found[key] for key in sorted(self._found)])
+        """Raise FlowErrors with the errors, if there are any: a warning beside an error is only noise."""
+        errors = self.errors
+        if errors:
+            raise FlowErrors(errors)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -310,5 +310,7 @@ class Reader:
         if not template.constant:
             self.add("W1", node, "this must not be empty")
         elif measure(template.constant) > longest:
-            note = "" if language == self.shared.languages[0] else f" in {language}"
-            self.add("W1", node, f"this has {measure(template.constant)} characters{note}; WhatsApp allows {longest}")
+            base = language == self.shared.languages[0]
+            note = "" if base else f" in {language}"
+            code = "W1" if base else "W3"
+            self.add(code, node, f"this has {measure(template.constant)} characters{note}; WhatsApp allows {longest}")

@@ -4,8 +4,10 @@ Two walls. The first is the list of allowed AST nodes below: what is not on it d
 own ImmutableSandboxedEnvironment with StrictUndefined, narrowed to plain dicts, lists and numbers.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, nodes
@@ -24,6 +26,7 @@ DEEPEST: Final = 20
 MOST_NODES: Final = 400
 MOST_TAGS: Final = 60
 MOST_OPEN: Final = 40
+_KEPT: Final = 4096  # sources parsed and compiled once a process: loading again, as `--watch` does, is quick
 ROUNDS_ASSUMED: Final = 20  # of a loop, in a text's cost
 
 _LEAVES: Final = (nodes.TemplateData, nodes.Name)
@@ -107,11 +110,32 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "default": _default,
     "length": _length,
 }
+
+
+def is_written(value: JSON, text: str) -> bool:
+    """Whether a sum or a phone stands in a text, as it is or as its filter writes it: KES 42 does not stand in KES 420."""
+    match value:
+        case bool() | None:
+            return False
+        case int():
+            forms = (_kes(value), str(value))
+        case str() if value:
+            forms = (_phone(value), value)
+        case _:
+            return False
+    return any(re.search(rf"(?<![\d,]){re.escape(form)}(?!\d|,\d)", text) for form in forms)
+
+
 TESTS: Final = frozenset({"none", "defined"})
 
 
 def make_environment(functions: Mapping[str, Callable[..., JSON]]) -> ImmutableSandboxedEnvironment:
-    """Build the environment of one bundle: these functions, our filters, and nothing of Jinja's own."""
+    """Return the environment of a bundle: these functions, our filters, and nothing of Jinja's own. The same for the same."""
+    return _make_environment(tuple(functions.items()))
+
+
+@lru_cache(maxsize=16)
+def _make_environment(functions: tuple[tuple[str, Callable[..., JSON]], ...]) -> ImmutableSandboxedEnvironment:
     environment = _Sandbox(undefined=StrictUndefined, autoescape=False, cache_size=0, keep_trailing_newline=False)
     environment.globals = dict(functions)
     environment.filters = dict(FILTERS)
@@ -167,6 +191,7 @@ class Template:
         return "".join(written).strip()
 
 
+@lru_cache(maxsize=_KEPT)
 def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Expr:
     """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_EXPRESSION:
@@ -181,6 +206,7 @@ def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) ->
     return output.nodes[0]
 
 
+@lru_cache(maxsize=_KEPT)
 def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
     """Parse and refuse. Raises ExpressionError."""
     if len(source) > LONGEST_TEXT:
@@ -190,6 +216,7 @@ def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes
     return template
 
 
+@lru_cache(maxsize=_KEPT)
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
     """Parse, refuse, compile. Raises ExpressionError."""
     parsed = parse_expression(environment, source)

@@ -23,6 +23,7 @@ from conversation.engine.effects import (
     SwitchLanguage,
     TraceEntry,
 )
+from conversation.engine.expressions import is_written
 from conversation.engine.flow import (
     Ask,
     Branch,
@@ -180,7 +181,7 @@ class Running:
             menu_rows, rows, titles = self._menu_rows(ask, wait, titles)
             menu = Menu(button=self.write(ask.menu_button), rows=menu_rows) if menu_rows else None
             self.send(ask.text.place, text, menu=menu)
-        self.top = replace(self.top, wait=replace(wait, choices=titles, rows=rows, shows=self._shows(state)))
+        self.top = replace(self.top, wait=replace(wait, choices=titles, rows=rows, shows=self._shows(state, text)))
 
     def _check_buttons(self, ask: Ask, titles: Mapping[str, str]) -> None:
         if len(titles) > MOST_BUTTONS or len({title.casefold() for title in titles.values()}) < len(titles):
@@ -236,10 +237,12 @@ class Running:
             case Condition():
                 return str(self.evaluate(part, {"it": item}))
 
-    def _shows(self, state: State) -> dict[str, JSON]:
+    def _shows(self, state: State, text: str) -> dict[str, JSON]:
+        """What a consent would agree to, as far as it really stands in the text that is sent."""
         consents = [reply.consent for reply in state.replies if reply.consent is not None]
         paths = [path for consent in consents for path in self.bundle.catalogue.consents[consent].must_show]
-        return {path: read_path(self.names(), path) for path in paths}
+        values = {path: read_path(self.names(), path) for path in paths}
+        return {path: value for path, value in values.items() if is_written(value, text)}
 
     # --- what is not understood
 

@@ -1,14 +1,30 @@
 """`soko flow`: what flow authors need."""
 
-import json
+import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+if TYPE_CHECKING:
+    from conversation.authoring.problems import Problem
+
 commands = typer.Typer(name="flow", help="Check the flows.", no_args_is_help=True)
 
+WRONG: Final = 1
 BAD_USAGE: Final = 2
+LOOK_EVERY_SECONDS: Final = 0.5
+PAGES: Final = Path(__file__).parents[2] / "docs" / "checks"
+
+
+class Form(StrEnum):
+    """How problems are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
 
 
 @commands.callback()
@@ -19,36 +35,92 @@ def group() -> None:
 @commands.command()
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="folders with an app.yaml; without one: flows")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
+    form: Annotated[Form, typer.Option("--format", help="text for people, the others for machines")] = Form.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings count as errors")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="check again whenever a file changes, until ^C")] = False,
+    products: Annotated[Path | None, typer.Option(help="a YAML list of {name, aliases}: can they be told apart (R4)?")] = None,
+    explain: Annotated[str | None, typer.Option(metavar="CODE", help="print the page of a code, e.g. P1, and stop")] = None,
 ) -> None:
     """Read and check flows. Exit 0: they load; 1: something is wrong with them; 2: there is nothing to check."""
-    from conversation.authoring.load import load_bundle
-    from conversation.authoring.problems import FlowErrors, Problem
+    if explain is not None:
+        typer.echo(_page(explain))
+        return
+    folders = [path.parent if path.is_file() else path for path in paths or [Path("flows")]]
+    for needed in [*folders, *([products] if products is not None else [])]:
+        if not needed.exists():
+            typer.echo(f"soko: there is no {'file' if needed is products else 'folder'} {needed}", err=True)
+            raise typer.Exit(BAD_USAGE)
+    form = Form.JSON if as_json else form
+    passes = _check(folders, products, form, strict=strict)
+    while watch:
+        before = _times(folders, products)
+        while _times(folders, products) == before:
+            time.sleep(LOOK_EVERY_SECONDS)
+        typer.echo("—" * 20)
+        _check(folders, products, form, strict=strict)
+    if not passes:
+        raise typer.Exit(WRONG)
+
+
+def _check(folders: list[Path], products: Path | None, form: Form, *, strict: bool) -> bool:
+    from conversation.authoring import reports
+    from conversation.authoring.load import check_folder
     from conversation.services import CATALOGUE
 
     problems: list[Problem] = []
     passed: list[dict[str, str | int]] = []
-    for folder in [path.parent if path.is_file() else path for path in paths or [Path("flows")]]:
-        if not folder.is_dir():
-            typer.echo(f"soko: there is no folder {folder}", err=True)
-            raise typer.Exit(BAD_USAGE)
-        try:
-            bundle = load_bundle(folder, CATALOGUE)
-        except FlowErrors as errors:
-            problems += errors.problems
-        else:
+    for folder in folders:
+        found = check_folder(folder, CATALOGUE, products)
+        problems += found.problems
+        bundle = found.bundle
+        if bundle is not None and all(problem.warns for problem in found.problems):
             states = sum(len(flow.states) for flow in bundle.flows.values())
             passed.append({"folder": str(folder), "bundle": bundle.hash, "flows": len(bundle.flows), "states": states})
-    if as_json:
-        typer.echo(json.dumps({"schema": 1, "passed": passed, "problems": [problem.to_json() for problem in problems]}))
-    else:
-        for problem in problems:
-            typer.echo(f"{problem}\n")
-        for each in passed:
-            typer.echo(
-                f"{each['folder']}: {each['flows']} flows, {each['states']} states, bundle {each['bundle']}: all checks passed"
-            )
-        if problems:
-            typer.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    match form:
+        case Form.JSON:
+            typer.echo(reports.to_json(problems, passed))
+        case Form.SARIF:
+            typer.echo(reports.to_sarif(problems))
+        case Form.GITHUB:
+            for problem in problems:
+                typer.echo(reports.to_github(problem))
+        case Form.TEXT:
+            _tell(problems, passed)
+    return all(problem.warns and not strict for problem in problems)
+
+
+def _tell(problems: "list[Problem]", passed: list[dict[str, str | int]]) -> None:
+    for problem in problems:
+        typer.echo(f"{problem}\n")
+    for each in passed:
+        typer.echo(
+            f"{each['folder']}: {each['flows']} flows, {each['states']} states, bundle {each['bundle']}: all checks passed"
+        )
     if problems:
-        raise typer.Exit(1)
+        codes = ", ".join(sorted({problem.code for problem in problems}))
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        typer.echo(f"{count}; more about each: soko flow check --explain CODE ({codes})")
+
+
+def _page(code: str) -> str:
+    """The page of a code. Exit 2 when there is none."""
+    from conversation.authoring.codes import CODES, ELSEWHERE
+
+    known = [*CODES, *ELSEWHERE]
+    if code.upper() not in known:
+        typer.echo(f"soko: there is no code {code}; there is {', '.join(known)}", err=True)
+        raise typer.Exit(BAD_USAGE)
+    return (PAGES / f"{code.upper()}.md").read_text(encoding="utf-8").rstrip()
+
+
+def _times(folders: list[Path], products: Path | None) -> dict[Path, int]:
+    """When each file was last written, in nanoseconds."""
+    files = [file for folder in folders for file in folder.rglob("*.yaml")] + ([products] if products is not None else [])
+    times: dict[Path, int] = {}
+    for file in files:
+        try:
+            times[file] = file.stat().st_mtime_ns
+        except FileNotFoundError:  # an editor is replacing it
+            times[file] = 0
+    return times

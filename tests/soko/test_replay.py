@@ -262,27 +262,39 @@ def write_shop(flows: Path, states: str) -> None:
     (flows.parents[1] / "shop.yaml").write_text(text)
 
 
+TOO_MANY = "\n".join([*(f"s{n}: {{go: s{n + 1}}}" for n in range(51)), "s51: {end: done}"])  # states for one turn
+
+
 def test_a_message_outside_the_24_hours_fails_the_transcript(stage: Stage, flows: Path) -> None:
+    # The checker adds up the timers of one flow; here the silence began in another.
     write_shop(
         flows,
-        "start: {ask: {text: Well?}, after: {25h: late}, replies: [], unmatched: {say: Hm}}\nlate: {say: Hello?, end: late}",
+        "start: {do: [{call: inner}], go: again}\n"
+        "again: {ask: {text: Still there?}, after: {5h: late}, replies: [], unmatched: {say: Hm}}\n"
+        "late: {say: Hello?, end: late}",
     )
-    failure = failure_of(play(stage, "- customer: hi\n- bot: Well?\n- clock: +25h\n- bot: Hello?", file=flows))
+    (flows.parents[1] / "inner.yaml").write_text(
+        "flow: inner\nstates:\n  x: {ask: {text: Well?}, after: {20h: y}, replies: [], unmatched: {say: Hm}}\n  y: {end: done}\n"
+    )
+    app = flows.parents[1] / "app.yaml"
+    app.write_text(app.read_text().replace("flows: [shop", "flows: [shop, inner"))
+    failure = failure_of(
+        play(stage, "- customer: hi\n- bot: Well?\n- clock: +25h\n- bot: Still there?\n- bot: Hello?", file=flows)
+    )
 
     assert failure.line == 8
     assert "the customer last wrote 1 day, 1:00:00 ago, and 24 hours is the most" in failure.report
 
 
 def test_a_turn_that_fails_fails_the_transcript(stage: Stage, flows: Path) -> None:
-    write_shop(flows, "start: {say: [a, b, c, d, e], end: done}")
+    write_shop(flows, f"start: {{go: s0}}\n{TOO_MANY}")
     failure = failure_of(play(stage, "- customer: hi\n- bot: Something went wrong.", file=flows))
 
     assert "the turn failed, and the customer was only told the trouble text" in failure.report
 
 
 def test_a_timer_that_fails_fails_the_transcript(stage: Stage, flows: Path) -> None:
-    late = "late: {say: [a, b, c, d, e], end: late}"
-    write_shop(flows, "start: {ask: {text: Well?}, after: {1h: late}, replies: [], unmatched: {say: Hm}}\n" + late)
+    write_shop(flows, "start: {ask: {text: Well?}, after: {1h: s0}, replies: [], unmatched: {say: Hm}}\n" + TOO_MANY)
     failure = failure_of(play(stage, "- customer: hi\n- bot: Well?\n- clock: +1h\n- bot: nothing", file=flows))
 
     assert "a timer broke its turn" in failure.report

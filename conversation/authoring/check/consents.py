@@ -4,29 +4,33 @@ import re
 
 from conversation.authoring.expression_types import shows
 from conversation.authoring.reading import Shared
-from conversation.engine.flow import Bundle, Flow
+from conversation.engine.catalogue import ConsentSpec
+from conversation.engine.flow import At, Bundle, Flow, Text
 
 
 def check_consents(bundle: Bundle, flow: Flow, shared: Shared) -> None:
     """Report consent questions whose text leaves something out."""
     for state in flow.states.values():
         for reply in state.replies:
-            if reply.consent is None or state.ask is None:
-                continue
-            spec = bundle.catalogue.consents[reply.consent]
-            for language, template in shared.parsed[state.ask.text.place].items():
-                missing = [path for path in spec.must_show if not shows(template, path)]
-                where = "" if language == bundle.language else f" in {language}"
-                if missing:
-                    shared.problems.add(
-                        "P3",
-                        state.ask.text.at,
-                        f"a question for `consent: {spec.name}`; its text{where} does not always show {' and '.join(missing)}",
-                        "write it into the text, outside of any {% if %}",
-                        notes=(f"why: {spec.means}.",),
-                    )
-                source = state.ask.text.templates[language].source
-                if not any(re.search(rf"\b{re.escape(word)}\b", source) for word in spec.words):
-                    shared.problems.add(
-                        "L2", state.ask.text.at, f"the text{where} never says the word {spec.words[0]}, which is what it asks for"
-                    )
+            if reply.consent is not None and state.ask is not None:
+                for language in shared.parsed[state.ask.text.place]:
+                    _check_text(bundle.catalogue.consents[reply.consent], state.ask.text, language, shared)
+
+
+def _check_text(spec: ConsentSpec, text: Text, language: str, shared: Shared) -> None:
+    missing = [path for path in spec.must_show if not shows(shared.parsed[text.place][language], path)]
+    at = _place(text, language, shared)
+    if missing:
+        shared.problems.add(
+            "P3" if language == text.base else "L2",
+            at,
+            f"a question for `consent: {spec.name}`; its text does not always show {' and '.join(missing)}",
+            "write it into the text, outside of any {% if %}",
+            notes=(f"why: {spec.means}.",),
+        )
+    if not any(re.search(rf"\b{re.escape(word)}\b", text.templates[language].source) for word in spec.words):
+        shared.problems.add("L2", at, f"this text never says the word {spec.words[0]}, which is what it asks for")
+
+
+def _place(text: Text, language: str, shared: Shared) -> At:
+    return text.at if language == text.base else shared.translations[text.place][language].node.at

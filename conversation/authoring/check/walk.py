@@ -1,4 +1,4 @@
-"""P1, P2, P4, P5, T4, T5: every situation a customer can be in, walked one by one.
+"""P1, P2, P4, P5, T4, T5, W5: every situation a customer can be in, walked one by one.
 
 A situation is the stack of flows with a place in each, the order's status, whether a consent is held, and whether a
 prompt may be on the phone. There are few, so this is a proof and not a sample: guards the walk cannot decide are taken
@@ -23,6 +23,7 @@ from conversation.engine.flow import (
     Edge,
     EmitMetric,
     Flow,
+    Line,
     SetSlots,
     State,
 )
@@ -69,6 +70,7 @@ class Move:
     told: str
     at: At | None
     to: Situation | None  # None: the run is over
+    says: int = 0  # messages on the way, at most
 
 
 def check_walk(bundle: Bundle, problems: Problems) -> None:
@@ -76,7 +78,8 @@ def check_walk(bundle: Bundle, problems: Problems) -> None:
     walk = _Walk(bundle, problems)
     walk.run()
     walk.check_leaving()
-    walk.check_circles()
+    if not walk.check_circles():
+        walk.check_messages()
 
 
 class _Walk:
@@ -85,6 +88,7 @@ class _Walk:
         self.problems = problems
         self.came: dict[Situation, tuple[Situation, Move] | None] = {}
         self.next: dict[Situation, list[Situation | None]] = {}
+        self.says: dict[tuple[Situation, Situation | None], int] = {}
 
     def run(self) -> None:
         queue = deque(self._starts())
@@ -94,6 +98,8 @@ class _Walk:
             following = self.next.setdefault(here, [])
             for move in self._moves(here):
                 following.append(move.to)
+                if move.says:
+                    self.says[here, move.to] = max(move.says, self.says.get((here, move.to), 0))
                 if move.to is not None and move.to not in self.came:
                     self.came[move.to] = (here, move)
                     queue.append(move.to)
@@ -125,7 +131,7 @@ class _Walk:
             case point if point == ENTER:
                 yield from self._enter(here, state, replace(here, point=0))
             case point if point == AGAIN:
-                yield from self._redirected(here, state, replace(here, point=WAIT))
+                yield from self._redirected(here, state, replace(here, point=WAIT), says=1)
             case point if point == WAIT:
                 yield from self._leave(here, state)
             case point if point == SAY:
@@ -140,14 +146,14 @@ class _Walk:
             yield self._to(here, state.visits.then, "it was here too often", state.visits.at)
         yield from self._redirected(here, state, inside)
 
-    def _redirected(self, here: Situation, state: State, inside: Situation) -> Iterator[Move]:
+    def _redirected(self, here: Situation, state: State, inside: Situation, says: int = 0) -> Iterator[Move]:
         for redirect in state.redirects:
             holds = self._holds(redirect.condition, here)
             if holds is not False:
                 yield from self._edge(here, redirect.edge, f"{redirect.condition.expression.source} holds")
             if holds is True:
                 return
-        yield Move(told="", at=None, to=inside)
+        yield Move(told="", at=None, to=inside, says=says)
 
     def _act(self, here: Situation, state: State, index: int) -> Iterator[Move]:
         if index >= len(state.do):
@@ -254,18 +260,20 @@ class _Walk:
             )
 
     def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
+        says = count_messages(state.say)
         if state.waits:
-            yield Move(told="", at=None, to=replace(here, point=WAIT, held=False))
+            asked = says + (state.ask is not None)
+            yield Move(told="", at=None, to=replace(here, point=WAIT, held=False), says=asked)
         if state.form is not None:  # all of it may be known already
-            yield Move(told="", at=None, to=replace(here, point=DONE))
+            yield Move(told="", at=None, to=replace(here, point=DONE), says=says)
         if not state.waits:
-            yield from self._go_on(here, state)
+            yield from self._go_on(here, state, says)
 
-    def _go_on(self, here: Situation, state: State) -> Iterator[Move]:
+    def _go_on(self, here: Situation, state: State, says: int = 0) -> Iterator[Move]:
         if state.end is not None:
-            yield from self._end(here, state.end)
+            yield from (replace(move, says=move.says + says) for move in self._end(here, state.end))
         else:
-            yield from self._branches(here, state.go, "")
+            yield from self._branches(here, state.go, "", says)
 
     def _end(self, here: Situation, result: str) -> Iterator[Move]:
         if len(here.stack) == 1:
@@ -348,25 +356,26 @@ class _Walk:
         if edge.visit is not None:
             if self._may_stack(here, edge.visit, edge.at):
                 above = Place(flow=edge.visit, state=self.bundle.flows[edge.visit].first, visiting=True)
-                yield Move(told=told, at=edge.at, to=replace(here, stack=(*here.stack, above), point=ENTER, held=False))
+                to = replace(here, stack=(*here.stack, above), point=ENTER, held=False)
+                yield Move(told=told, at=edge.at, to=to, says=count_messages(edge.say))
         elif edge.resume:
-            yield Move(told=told, at=edge.at, to=replace(here, point=AGAIN, held=False))
+            yield Move(told=told, at=edge.at, to=replace(here, point=AGAIN, held=False), says=count_messages(edge.say))
         else:
-            yield from self._branches(here, edge.go, told)
+            yield from self._branches(here, edge.go, told, count_messages(edge.say))
 
-    def _branches(self, here: Situation, branches: Sequence[Branch], told: str) -> Iterator[Move]:
+    def _branches(self, here: Situation, branches: Sequence[Branch], told: str, says: int = 0) -> Iterator[Move]:
         for branch in branches:
             holds = None if branch.condition is None else self._holds(branch.condition, here)
             if branch.condition is not None and holds is False:
                 continue
-            yield self._to(here, branch.to, told, branch.at)
+            yield self._to(here, branch.to, told, branch.at, says)
             if branch.share is None and (branch.condition is None or holds is True):
                 return
 
     @staticmethod
-    def _to(here: Situation, state: str, told: str, at: At) -> Move:
+    def _to(here: Situation, state: str, told: str, at: At, says: int = 0) -> Move:
         place = replace(here.top, state=state)
-        return Move(told=told, at=at, to=replace(here, stack=(*here.stack[:-1], place), point=ENTER))
+        return Move(told=told, at=at, to=replace(here, stack=(*here.stack[:-1], place), point=ENTER), says=says)
 
     def _holds(self, condition: Condition, here: Situation) -> bool | None:
         """Whether a guard holds for this order status, as far as the order's flags decide it."""
@@ -413,14 +422,17 @@ class _Walk:
                 _, state = self._state(here)
                 self.problems.add("T5", state.at, f"no customer who is in `{state.name}` can ever come to an end of the flow")
 
-    def check_circles(self) -> None:
-        """T4: a circle of states in which nothing ever waits."""
+    def check_circles(self) -> bool:
+        """T4: a circle of states in which nothing ever waits. True when there is one."""
         done: set[Situation] = set()
+        found = False
         for start in self.next:
             if start not in done:
-                self._search_circle(start, done)
+                found = self._search_circle(start, done) or found
+        return found
 
-    def _search_circle(self, start: Situation, done: set[Situation]) -> None:
+    def _search_circle(self, start: Situation, done: set[Situation]) -> bool:
+        found = False
         open_path: list[tuple[Situation, Iterator[Situation | None]]] = [(start, iter(self._same_turn(start)))]
         on_path = {start}
         while open_path:
@@ -435,9 +447,57 @@ class _Walk:
                 names = [situation.top.state for situation, _ in open_path if situation.point == ENTER]
                 circle = " -> ".join([*names[names.index(state.name) if state.name in names else 0 :], state.name])
                 self.problems.add("T4", state.at, f"`{state.name}` can come back to itself without ever waiting", notes=(circle,))
+                found = True
             elif there not in done:
                 open_path.append((there, iter(self._same_turn(there))))
                 on_path.add(there)
+        return found
+
+    def check_messages(self) -> None:
+        """W5: more messages in one turn than it may have, on some path."""
+        most: dict[Situation | None, int] = {}
+        for here in self._turns_in_order():
+            before = 0 if here.point == WAIT else most.get(here, 0)
+            for there in self.next.get(here, ()):
+                count = before + self.says.get((here, there), 0)
+                most[there] = max(most.get(there, 0), count)
+                if before <= self.bundle.limits.messages < count:
+                    self._report_messages(here, count)
+
+    def _report_messages(self, here: Situation, count: int) -> None:
+        _, state = self._state(here)
+        self.problems.add(
+            "W5",
+            state.at,
+            f"one turn can send {count} messages by the end of `{state.name}`; {self.bundle.limits.messages} are the most",
+            "say it in fewer messages, or ask something in between",
+            notes=(f"how: {self._story(here)}",),
+        )
+
+    def _turns_in_order(self) -> list[Situation]:
+        """Waits first, then every situation after all those of the same turn that lead to it."""
+        leads: dict[Situation, int] = dict.fromkeys(self.next, 0)
+        for here in self.next:
+            for there in self._same_turn(here):
+                leads[there] = leads.get(there, 0) + 1
+        queue = deque(sorted((here for here in self.next if not leads[here]), key=lambda here: here.point != WAIT))
+        order = [here for here in self.next if here.point == WAIT]
+        while queue:
+            here = queue.popleft()
+            if here.point != WAIT:
+                order.append(here)
+            for there in self._same_turn(here):
+                leads[there] -= 1
+                if not leads[there]:
+                    queue.append(there)
+        return order
 
     def _same_turn(self, here: Situation) -> list[Situation]:
         return [there for there in self.next.get(here, ()) if there is not None and here.point != WAIT]
+
+
+def count_messages(lines: Sequence[Line]) -> int:
+    """How many of the lines can be said at once: of two that exclude each other, one."""
+    sources = [line.condition.expression.source.strip() for line in lines if line.condition is not None]
+    pairs = sum(1 for source in set(sources) if source.startswith("not ") and source.removeprefix("not ") in sources)
+    return len(lines) - pairs

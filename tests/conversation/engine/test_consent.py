@@ -6,6 +6,7 @@ import pytest
 
 from conversation.engine.effects import Call
 from conversation.engine.events import Said
+from conversation.engine.expressions import compile_text, make_environment
 from conversation.engine.flow import At, Branch, Bundle, CallService, Edge
 from conversation.engine.match import is_consent_word
 from conversation.engine.snapshot import Snapshot
@@ -180,3 +181,19 @@ def test_only_the_ascii_word_is_the_word() -> None:
     assert not is_consent_word("pay", ("LIPA",))
     assert not is_consent_word("\u202epay")
     assert Snapshot.fresh("x").pending is None
+
+
+@pytest.mark.parametrize("lost", ["{{ customer.phone | phone }}", "{{ order.total | kes }}"])
+def test_a_question_that_does_not_show_what_it_is_for_takes_no_consent(lost: str) -> None:
+    bundle = shop_bundle()
+    flow = bundle.flows["shop"]
+    pay = flow.states["pay"]
+    assert pay.ask is not None
+    source = pay.ask.text.templates["en"].source
+    assert source.count(lost) == 1
+    template = compile_text(make_environment({}), source.replace(lost, "as you know"))
+    text = dataclasses.replace(pay.ask.text, templates={"en": template})
+    bent = dataclasses.replace(pay, ask=dataclasses.replace(pay.ask, text=text))
+    flow = dataclasses.replace(flow, states={**flow.states, "pay": bent})
+    shop = Shop(bundle=dataclasses.replace(bundle, flows={**bundle.flows, "shop": flow})).to_pay().say("PAY")
+    assert (shop.pushes, shop.state) == ([], "pay")

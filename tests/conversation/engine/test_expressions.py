@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from conversation.engine.expressions import ExpressionError, compile_expression, compile_text, make_environment
+from conversation.engine.expressions import ExpressionError, compile_expression, compile_text, is_written, make_environment
 from conversation.engine.values import JSON
 from conversation.errors import Broken, LimitCrossed
 
@@ -162,3 +162,22 @@ def test_nothing_of_python_is_reachable_past_the_first_wall() -> None:
         template = ENVIRONMENT.from_string(source)
         with pytest.raises(Exception, match=r"has no|undefined|no element"):
             template.render(x=[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "stands"),
+    [
+        (42, "Order: *KES 42*.", True),
+        (42, "pay 42 now", True),
+        (42, "KES 420", False),
+        (42, "KES 42,000", False),
+        (42, "KES 1,042", False),
+        (4200, "KES 4,200", True),
+        ("254700000001", "+254 700 000 001.", True),
+        ("254700000001", "+254 700 000 002.", False),
+        (None, "None", False),
+        ("", "anything", False),
+    ],
+)
+def test_a_sum_stands_in_a_text_only_as_a_whole(value: JSON, text: str, *, stands: bool) -> None:
+    assert is_written(value, text) is stands

@@ -1,0 +1,61 @@
+"""S1: phone numbers and secrets in files, and a customer's own words in a note to people."""
+
+import re
+from typing import Final
+
+from conversation.authoring.check.finding import each_of, written_paths
+from conversation.authoring.problems import Problems, Source
+from conversation.authoring.reading import Shared
+from conversation.engine.flow import At, Flow, ToPeople
+from conversation.engine.types import ListOf, OrNone, Scalar, Type
+
+_PHONE: Final = re.compile(r"(?<![\w.])(?:\+?254|0)[17]\d{8}(?!\d)")
+_STAND_IN: Final = re.compile(r"(?:\+?254|0)7000000\d\d")
+_NAMED: Final = re.compile(r"(?i)\b(?:password|passkey|secret|api[_-]?key|token|bearer)\b[\"']?\s*[:= ]\s*[\"']?([\w+/=-]{12,})")
+_OPAQUE: Final = re.compile(r"\b(?=[\w+/]*\d)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z])[A-Za-z0-9+/]{32,}\b")
+
+
+def check_files(problems: Problems) -> None:
+    """Report phone numbers of real people and what looks like a secret, in any file, comments too."""
+    for source in problems.sources:
+        check_file(source, problems)
+
+
+def check_file(source: Source, problems: Problems) -> None:
+    """The same for one file."""
+    for number, line in enumerate(source.lines, 1):
+        for found in _PHONE.finditer(line):
+            if not _STAND_IN.fullmatch(found[0]):
+                _report(problems, source, number, found, "this is somebody's phone number", "use a stand-in: +2547000000…")
+        for pattern in (_NAMED, _OPAQUE):
+            for found in pattern.finditer(line):
+                hint = "change it where it is used, and keep it out of files"
+                _report(problems, source, number, found, "this looks like a secret: files are read by many", hint)
+
+
+def _report(problems: Problems, source: Source, line: int, found: "re.Match[str]", message: str, hint: str) -> None:
+    group = found.lastindex or 0
+    at = At(file=source.file, line=line, column=found.start(group) + 1, width=len(found[group]))
+    problems.add("S1", at, message, hint)
+
+
+def check_notes(flow: Flow, shared: Shared) -> None:
+    """Report notes that carry what the customer typed, or their number: notes are kept, and shown to more people."""
+    filled = {reply.into for state in flow.states.values() for reply in state.replies} | {start.into for start in flow.starts}
+    for people in each_of(flow.states, ToPeople):
+        for language, template in shared.parsed[people.note.place].items():
+            for path in written_paths(template):
+                root = path.partition(".")[0]
+                if path == "customer.phone" or (root in filled and _free(flow.slots[root].type, path)):
+                    at = people.note.at if language == people.note.base else people.at
+                    hint = "whoever takes over sees the chat itself"
+                    shared.problems.add("S1", shared.problems.find(at, path), f"`{path}` does not belong in a note", hint)
+
+
+def _free(kind: Type, path: str) -> bool:
+    """Whether a path ends in text that the customer typed as it was."""
+    for part in path.split(".")[1:]:
+        kind = getattr(kind, "fields", {}).get(part, kind)
+    inner = kind.type if isinstance(kind, OrNone) else kind
+    inner = inner.item if isinstance(inner, ListOf) else inner
+    return isinstance(inner, Scalar) and inner.name in ("string", "phone")
