@@ -6,7 +6,7 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 
 import typer
 
-from soko.cli import config, database, demo, flow, inbox, migrate, replay, running, version
+from soko.cli import chat, config, database, demo, flow, inbox, migrate, replay, running, version
 from soko.cli.failures import CarefulGroup
 
 app = typer.Typer(
@@ -18,5 +18,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (demo, running, flow, replay, inbox, migrate, database, config, version):
+for part in (demo, running, flow, chat, replay, inbox, migrate, database, config, version):
     app.add_typer(part.commands)
