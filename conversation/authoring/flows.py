@@ -9,7 +9,7 @@ from conversation.authoring.parts import FlowNames, PartReader, Signature
 from conversation.authoring.problems import Source
 from conversation.authoring.reading import Reader, Shared
 from conversation.authoring.states import StateReader
-from conversation.engine.flow import Command, Expiry, Flow, Reminder, Slot, Start
+from conversation.engine.flow import Command, Expiry, Flow, Reminder, Slot, Start, State
 from conversation.engine.types import BOOL, INT, MONEY, STRING, Fields, OneOf, OrNone, Type
 from conversation.engine.types import Scalar as ScalarType
 from conversation.engine.values import JSON
@@ -68,6 +68,7 @@ class FlowReader(PartReader):
         found = {key.text: state for key, value in states.entries if (state := read.state(key, value)) is not None}
         expiry = self._expiry(conversation.get("expires")) if conversation else None
         reminder = self._reminder(conversation.get("remind"), scope) if conversation else None
+        self._check_reminded(conversation, found)
         self._fold_mistakes()
         return Flow(
             name=self.names.flow,
@@ -82,6 +83,14 @@ class FlowReader(PartReader):
             at=self.signature.at,
             results=self.signature.results,
         )
+
+    def _check_reminded(self, conversation: Map | None, states: Mapping[str, State]) -> None:
+        """Refuse to remind where nothing is asked: it would never be said."""
+        remind = self.map(conversation.get("remind"), "`remind`") if conversation and conversation.get("remind") else None
+        for item in self.items(remind.get("in") if remind else None, "`in`"):
+            state = states.get(self.target(item) or "")
+            if state is not None and state.ask is None:
+                self.add("Y2", item, f"`{state.name}` asks nothing, so nobody is reminded there")
 
     def _scope(self, starts: tuple[Start, ...]) -> Scope:
         names: dict[str, Type] = dict(self.catalogue.context)
@@ -136,6 +145,9 @@ class FlowReader(PartReader):
             kinds = [kind for kind in ("words", "entity", "event", "any") if found.get(kind) is not None]
             if len(kinds) != 1:
                 self.add("Y2", item, "a start is one of `words`, `entity`, `event` or `any: true`")
+                continue
+            if kinds == ["any"] and not self.flag(found.get("any"), "`any`"):
+                self.add("Y2", item, "a start that is never taken: write `any: true`, or leave it out")
                 continue
             entity = self.name(found.get("entity"), "entity", self.catalogue.entities, "C1")
             event = self.name(found.get("event"), "event", self.catalogue.events, "C1")

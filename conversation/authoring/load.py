@@ -34,7 +34,17 @@ def _files(folder: Path) -> list[Path]:
     if not (folder / "app.yaml").is_file():
         at = At(file=f"{folder.name}/app.yaml", line=1, column=1)
         raise FlowErrors([Problem(code="Y1", message="there is no app.yaml in this folder", at=at)])
-    return sorted([*folder.glob("*.yaml"), *(folder / "text").glob("*.yaml")])
+    found = sorted([*folder.glob("*.yaml"), *(folder / "text").glob("*.yaml")])
+    strays = sorted([*folder.glob("*.yml"), *(folder / "text").glob("*.yml")])
+    if strays:
+        raise FlowErrors(
+            [Problem(code="Y2", message="flows end in .yaml: rename this file", at=_start_of(path, folder)) for path in strays]
+        )
+    return found
+
+
+def _start_of(path: Path, folder: Path) -> At:
+    return At(file=f"{folder.name}/{path.relative_to(folder).as_posix()}", line=1, column=1)
 
 
 def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:
@@ -92,6 +102,7 @@ class _App:
         self.read = Reader(_nothing_shared(problems), self.source)
         found = self.read.map(root, "app.yaml", APP)
         self.root = found or Map(entries=(), at=root.at)
+        self.read.word(self.read.need(self.root, "app", "app.yaml"), "the app's name")
         self.languages = self._languages()
         self.zone = self._zone()
         self.limits = self._limits()

@@ -17,6 +17,7 @@ _UNITS: Final = {
 _SIZE: Final = re.compile(
     r"(?<![\w./])(\d{1,9}(?:\.\d{1,9})?)\s?(" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")(?![^\W\d_])"
 )
+_MINUS: Final = re.compile(r"(?<!\S)[-\u2212\u2013](?=\d)")
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LISTED: Final = re.compile(r"(?<!\S)(\d{1,2})[.)]\s*(?=[^\W\d_])")
 _PIECES: Final = re.compile(
@@ -29,10 +30,16 @@ def to_tokens(text: str) -> list[str]:
 
     "unga2" is two tokens; so is "k-gas". The numbers of a numbered list ("1. unga", "2. sukari") are dropped.
     """
-    lines = _without_list_numbers(text.translate(_FRACTIONS)).splitlines()
+    lines = _with_minus_in_words(_without_list_numbers(text.translate(_FRACTIONS)).splitlines())
     plain = "\n".join(filter(None, (normalise(line) for line in lines)))
     sized = _SIZE.sub(lambda found: found[1] + _UNITS[found[2]], _THOUSANDS.sub("", plain))
     return _PIECES.findall(sized)
+
+
+def _with_minus_in_words(lines: list[str]) -> list[str]:
+    """ "-3 unga" takes three out. On several lines it is a dash before each entry of a list."""
+    dashes = sum(_MINUS.match(line.lstrip()) is not None for line in lines)
+    return [_MINUS.sub(" " if dashes > 1 else "toa ", line) for line in lines]
 
 
 def _without_list_numbers(text: str) -> str:

@@ -13,7 +13,7 @@ from router.errors import Broken, Unavailable
 from router.ids import OrderId, VendorId
 from router.orders.status import NEXT, OrderAction, OrderStatus, advance, draw
 from router.work import Work, unit_of_work
-from tests.router.chats import open_chat
+from tests.router.chats import give_money, open_chat
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 INSERT: LiteralString = """
@@ -42,6 +42,7 @@ def draft(databases: Databases, vendor_id: VendorId, *, total: int = 430) -> Ord
         work.conn.execute(INSERT, values | {"number": f"S{order_id.int % 10**9:09}"})
         work.conn.execute(LINE, values)
         work.conn.execute("UPDATE orders SET total = %s WHERE id = %s", (total, order_id))
+        give_money(work, order_id, NOW)
     return order_id
 
 

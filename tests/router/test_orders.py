@@ -17,7 +17,7 @@ from router.orders.lines import Change, ChangeKind, Want
 from router.orders.status import OrderStatus
 from router.orders.store import Amended, Cancelled, Changed, Confirmed, Edited, Empty, Locked, Order, OutOfStock
 from router.work import Work, unit_of_work
-from tests.router.chats import open_chat
+from tests.router.chats import give_money, open_chat
 
 ANY_REQUEST = sha256(b"one").digest()
 
@@ -170,6 +170,7 @@ def test_cancelling_ends_a_draft_or_a_confirmed_order_and_nothing_else(work: Wor
 
 def test_an_order_is_paid_once(work: Work, now: datetime, order_id: OrderId) -> None:
     put(work, order_id, now, unga_2kg=1)
+    give_money(work, order_id, now)
     assert store.pay(work, order_id=order_id, receipt="SBC1234XYZ", now=now) is False
     assert isinstance(store.confirm(work, order_id=order_id, now=now), Confirmed)
     assert store.pay(work, order_id=order_id, receipt="SBC1234XYZ", now=now + timedelta(seconds=9)) is True

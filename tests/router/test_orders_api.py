@@ -183,9 +183,16 @@ def test_a_missing_field_is_named(client: Client, missing: str) -> None:
     assert fields(post(client, {key: value for key, value in BODY.items() if key != missing})) == [missing]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe\x00", b'{"vendor_id": "\xff"}', b"[" * 100_000])
 def test_a_body_that_is_no_object_is_422(client: Client, body: bytes) -> None:
     assert fields(client.post("/orders", content=body, headers=HEADERS | {"content-type": "application/json"})) == ["body"]
+
+
+def test_without_a_key_nobody_looks_at_the_body(client: Client) -> None:
+    answer = client.post(
+        "/orders", content=b"\xff", headers={"x-vendor-id": str(BODY["vendor_id"]), "content-type": "application/json"}
+    )
+    assert answer.status_code == 401
 
 
 def test_a_key_that_cannot_be_one_is_422(client: Client) -> None:

@@ -2,10 +2,11 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
-from conversation.authoring.load import build_bundle
+from conversation.authoring.load import build_bundle, load_bundle
 from conversation.authoring.problems import FlowErrors, Problem
 from conversation.services import CATALOGUE
 from tests.conversation.engine.shop import FLOWS, shop_bundle
@@ -148,6 +149,11 @@ def test_an_edit_is_refused_by_its_code_and_place(edit: tuple[str, ...]) -> None
 
 
 SMALL = [
+    (
+        "Y2",
+        "conversation: {remind: {after: 5m, in: [x, §z], say: Still there?}}\nstates:\n"
+        "  x: {ask: Well?, replies: [{words: [b], go: z}]}\n  z: {say: Bye, end: y}",
+    ),
     ("T2", "states:\n  x: {end: y}\n  §z: {end: y}"),
     ("T4", "states:\n  §x: {go: z}\n  z: {go: x}"),
     ("X4", "slots: {n: {type: int}}\nstates:\n  x: {say: 'It is {{ §n }}.', end: y}"),
@@ -191,6 +197,18 @@ def test_a_small_flow_is_refused_by_its_code_and_place(code: str, rest: str) -> 
     with pytest.raises(FlowErrors) as caught:
         bundle_of(text.replace("§", ""))
     check_place(caught.value.problems, code, text)
+
+
+def test_a_start_that_is_never_taken_is_refused() -> None:
+    with pytest.raises(FlowErrors, match=r"a\.yaml:2:\d+ .*never taken"):
+        bundle_of("flow: a\nstarts_when: [any: false]\nstates:\n  x: {end: y}")
+
+
+def test_a_file_with_another_ending_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text("app: x")
+    (tmp_path / "other.yml").write_text("flow: other")
+    with pytest.raises(FlowErrors, match=r"other\.yml:1:1 .*rename this file"):
+        load_bundle(tmp_path, CATALOGUE)
 
 
 def test_the_shop_loads_and_its_name_follows_its_content() -> None:

@@ -38,7 +38,7 @@ from tests.conversation.engine.shop import product, shop_lexicon
         ("two hundred thousand million", None),
         ("", None),
         ("sijui", None),
-        ("-2", 2),
+        ("-2", None),
         ("99999999999", None),
     ],
 )

@@ -203,3 +203,12 @@ def test_the_fuzzy_look_ups_of_one_message_are_bounded() -> None:
 def test_a_message_longer_than_any_order_is_none() -> None:
     assert read("unga " * MOST_TOKENS) is not None
     assert read("unga " * (MOST_TOKENS + 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "add", "remove"),
+    [("-3 unga", 0, 3), ("-3 unga\n-2 unga", 5, 0), ("2 unga", 2, 0)],
+)
+def test_a_minus_takes_out_and_dashes_before_every_line_are_a_list(text: str, add: int, remove: int) -> None:
+    found = read(text)
+    assert (sum(line["qty"] for line in found["add"]), sum(line["qty"] for line in found["remove"])) == (add, remove)
