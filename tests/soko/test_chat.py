@@ -29,7 +29,10 @@ NOW = datetime(2026, 3, 2, 6, 15, 42, tzinfo=UTC)
 
 @pytest.fixture
 def flows(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "flows", tmp_path / "flows")
+    """Copy the flows with one file of transcripts: `/at` plays all there are."""
+    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("tests"))
+    (tmp_path / "flows" / "tests").mkdir()
+    shutil.copy(ROOT / "flows" / "tests" / "pays.test.yaml", tmp_path / "flows" / "tests")
     return tmp_path / "flows"
 
 
