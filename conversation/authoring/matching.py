@@ -20,10 +20,11 @@ from conversation.engine.values import JSON
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Something a customer can tap."""
+    """Something a customer can tap. `about` is the small print under a row."""
 
     id: str
     title: str
+    about: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def to_reply(place: str, message: Mapping[str, JSON]) -> Reply:
 
 def _choices(shown: JSON) -> tuple[Choice, ...]:
     rows = cast("Sequence[Mapping[str, JSON]]", shown or ())
-    return tuple(Choice(id=str(row["id"]), title=str(row["title"])) for row in rows)
+    return tuple(Choice(id=str(row["id"]), title=str(row["title"]), about=str(row.get("about", ""))) for row in rows)
 
 
 # ---------------------------------------------------------------- matching

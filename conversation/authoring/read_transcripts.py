@@ -97,6 +97,15 @@ def parse_transcripts(text: str, *, file: str) -> tuple[Transcript, ...]:
     return tuple(found.values())
 
 
+def parse_act(text: str) -> Act:
+    """Parse one step of a customer, the clock or M-Pesa, such as `clock: +30m`. Errors: Wrong."""
+    found = nodes.compose(text)
+    act = _step(found[0]) if found else None
+    if not isinstance(act, Act):
+        raise Wrong(f"nobody does anything in `{text}`", line=1, column=1)
+    return act
+
+
 _DOCUMENT: Final = ("test", "recorded", "flow", "given", "mpesa", "chat")
 
 

@@ -6,7 +6,20 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 
 import typer
 
-from soko.cli import config, conversation, database, demo, flow_tools, inbox, migrate, payment, replay, running, version
+from soko.cli import (
+    chat,
+    config,
+    conversation,
+    database,
+    demo,
+    flow_tools,
+    inbox,
+    migrate,
+    payment,
+    replay,
+    running,
+    version,
+)
 from soko.cli.failures import CarefulGroup
 
 app = typer.Typer(
@@ -18,5 +31,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (demo, running, flow_tools, replay, inbox, conversation, payment, migrate, database, config, version):
+for part in (
+    demo,
+    running,
+    flow_tools,
+    chat,
+    replay,
+    inbox,
+    conversation,
+    payment,
+    migrate,
+    database,
+    config,
+    version,
+):
     app.add_typer(part.commands)

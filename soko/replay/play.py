@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
 from conversation.authoring.transcripts import (
     Act,
+    BotSaysAnything,
     ClockMoves,
     CustomerSends,
     CustomerShares,
@@ -32,7 +33,7 @@ from conversation.turn import TurnReport
 from conversation.whatsapp.outbound import CloudApi
 from router.databases import Databases
 from router.errors import Broken, Refused
-from router.rehearsal import Rehearsal, rehearse
+from router.rehearsal import OrderSeen, Rehearsal, rehearse
 from soko.replay.invariants import message_faults, payment_faults
 from soko.replay.world import Impossible, World
 
@@ -60,6 +61,24 @@ class Played:
     traces: tuple[tuple[Mapping[str, JSON], ...], ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A chat as it went, up to the first thing that could not be done: `problem` says why.
+
+    scenes: what each act led to, the act itself first; states: where the conversation stood after it.
+    pushes, queries: how often M-Pesa was asked so far.
+    """
+
+    scenes: tuple[tuple[ChatLine, ...], ...]
+    states: tuple[str, ...]
+    order: OrderSeen | None
+    pushes: int
+    queries: int
+    now: datetime
+    description: str
+    problem: str | None
+
+
 class _Differs(Exception):
     """The shop does something else than the transcript says. `reply`: index of the reply in question."""
 
@@ -78,6 +97,15 @@ def play(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_
         databases.cache.forget()
     seconds = perf_counter() - started
     return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, traces=scene.traces)
+
+
+def watch(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+    """Do what a transcript does, whatever the shop answers; the invariants hold all the same. Nothing of it stays."""
+    with rehearse(databases) as stage:
+        watched = _Scene(transcript).watch(stage, bundle, cloud_api)
+    if transcript.given.stock:
+        databases.cache.forget()
+    return watched
 
 
 class _Scene:
@@ -112,6 +140,31 @@ class _Scene:
         except (Impossible, Broken, Refused) as error:
             return self._fail(line, (str(error),), None)
         return None
+
+    def watch(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+        scenes: list[tuple[ChatLine, ...]] = []
+        states: list[str] = []
+        problem: str | None = None
+        try:
+            self.world = World(databases, bundle, cloud_api, self.transcript)
+            for act, _ in _segments(self.transcript):
+                before = len(self.chat)
+                self._act(self.world, act, (BotSaysAnything(line=act.line),))
+                scenes.append(tuple(self.chat[before:]))
+                states.append(_state(self.world))
+        except (_Differs, Impossible, Broken, Refused) as error:
+            problem = str(error)
+        world = self.world
+        return Watched(
+            scenes=tuple(scenes),
+            states=tuple(states),
+            order=world.order() if world is not None else None,
+            pushes=len(world.mpesa.prompts) if world is not None else 0,
+            queries=world.mpesa.asked if world is not None else 0,
+            now=world.clock.now if world is not None else self.transcript.given.now,
+            description=_describe(world) if world is not None and world.reports else "",
+            problem=problem,
+        )
 
     def _act(self, world: World, act: Act, following: "Sequence[Said | Expect]") -> None:
         reports, replies, prompts = len(world.reports), len(world.replies), len(world.mpesa.prompts)
@@ -245,7 +298,7 @@ def _check(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow:
 
 def _state_differences(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> list[str]:
     wrong: list[str] = []
-    state = (world.reports[-1].state if world.reports else None) or "none"
+    state = _state(world)
     if wanted.state is not None and state not in (wanted.state, f"{flow}.{wanted.state}"):
         wrong.append(f"state should be {wanted.state}, and is {state}")
     ended = next((report.ended for report in reversed(reports) if report.ended is not None), None)
@@ -257,6 +310,10 @@ def _state_differences(wanted: Expect, world: World, reports: Sequence[TurnRepor
         if _plain(found) != _plain(value):
             wrong.append(f"{path} should be {_json(value)}, and is {_json(found)}")
     return wrong
+
+
+def _state(world: World) -> str:
+    return (world.reports[-1].state if world.reports else None) or "none"
 
 
 def _order_differences(wanted: Expect, world: World) -> list[str]:

@@ -15,7 +15,7 @@ from router import rehearsal_databases
 from router.databases import Databases
 from soko.embedded import Urls, engines
 from soko.errors import NotReady
-from soko.replay.play import Played, play
+from soko.replay.play import Played, Watched, play, watch
 from soko.settings import Settings
 
 APP_FILE: Final = "app.yaml"
@@ -33,6 +33,10 @@ class Stage:
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
         return play(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+
+    def watch(self, transcript: Transcript) -> Watched:
+        """Do what a transcript does, whatever the shop answers. Errors: as for play."""
+        return watch(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,0 +1,272 @@
+"""`soko chat`: a shop in the terminal on the real turn, and what it saves passes."""
+
+import logging
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from psycopg import sql
+from typer.testing import CliRunner, Result
+
+from conversation.authoring.matching import ChatLine, Reply
+from conversation.authoring.read_transcripts import parse_act, read_transcripts
+from conversation.authoring.transcript_yaml import Wrong
+from conversation.authoring.transcripts import ClockMoves, CustomerWrites
+from router.databases import SHARED, Databases
+from soko.cli import app
+from soko.embedded import Urls
+from soko.replay.chat import CannotDo, Chat, new_start
+from soko.replay.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 2, 6, 15, 42, tzinfo=UTC)
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    """Copy the flows with one file of transcripts: `/at` plays all there are."""
+    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("tests"))
+    (tmp_path / "flows" / "tests").mkdir()
+    shutil.copy(ROOT / "flows" / "tests" / "pays.test.yaml", tmp_path / "flows" / "tests")
+    return tmp_path / "flows"
+
+
+@pytest.fixture
+def chat(transcript_stage: Stage, flows: Path) -> Chat:
+    return Chat(transcript_stage, new_start(flow="shop", vendor="mama-duka", language="en", now=NOW), flows=flows)
+
+
+def say(chat: Chat, text: str) -> list[str]:
+    return texts(chat.do(CustomerWrites(line=1, text=text)))
+
+
+def texts(scene: Sequence[ChatLine]) -> list[str]:
+    return [line.text for line in scene if isinstance(line, Reply)]
+
+
+def test_a_number_picks_the_choice_it_stands_on(chat: Chat) -> None:
+    say(chat, "2 unga")
+    titles = [choice.title for choice in chat.choices]
+
+    scene = chat.tap(titles.index("Confirm") + 1)
+
+    assert "Reply *PAY*" in texts(scene)[0]
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_a_number_without_a_choice_changes_nothing(chat: Chat, number: int) -> None:
+    say(chat, "2 unga")
+
+    with pytest.raises(CannotDo, match="3 can be tapped"):
+        chat.tap(number)
+
+    assert chat.seen is not None
+    assert len(chat.seen.scenes) == 1
+
+
+def test_going_back_undoes_the_last_step(chat: Chat) -> None:
+    say(chat, "2 unga")
+    say(chat, "1 sukari")
+    chat.back()
+
+    assert "Total KES 430" in " ".join(say(chat, "cart"))
+
+
+def test_the_beginning_has_nothing_to_undo(chat: Chat) -> None:
+    with pytest.raises(CannotDo, match="beginning"):
+        chat.back()
+
+
+def test_what_cannot_be_done_leaves_the_chat_as_it_was(chat: Chat) -> None:
+    say(chat, "2 unga")
+
+    with pytest.raises(CannotDo, match="no prompt 1"):
+        chat.do(parse_act("event: {payments.result: {attempt: 1, outcome: paid}}"))
+
+    assert chat.seen is not None
+    assert chat.seen.states == ("shop.cart",)
+
+
+def test_a_new_language_starts_over_in_it(chat: Chat) -> None:
+    say(chat, "2 unga")
+    chat.begin_again("sw")
+
+    assert chat.seen is None
+    assert "Jumla KES 430" in " ".join(say(chat, "2 unga"))
+
+
+@pytest.mark.parametrize("state", ["shop.pay", "waiting"])
+def test_a_chat_can_begin_in_any_state_a_transcript_reaches(chat: Chat, flows: Path, state: str) -> None:
+    chat.go_to(state)
+
+    assert chat.seen is not None
+    assert chat.seen.states[-1].endswith(state)
+    assert chat.save(flows / "tests" / "on-the-way.test.yaml").failure is None
+
+
+def test_a_state_nobody_reaches_is_answered_with_those_that_are(chat: Chat) -> None:
+    with pytest.raises(CannotDo, match=r"no transcript reaches shop\.nowhere; they reach .*shop\.pay"):
+        chat.go_to("shop.nowhere")
+
+
+@pytest.mark.parametrize("text", ["bot: hello", "", "expect: {state: pay}"])
+def test_only_somebody_who_does_something_makes_an_act(text: str) -> None:
+    with pytest.raises(Wrong):
+        parse_act(text)
+
+
+def test_an_act_is_read_as_a_transcript_has_it() -> None:
+    assert isinstance(parse_act("clock: +30m"), ClockMoves)
+
+
+def test_nothing_of_a_chat_stays(chat: Chat, databases: Databases) -> None:
+    def count() -> int:
+        with databases.ops_at(SHARED) as ops:
+            counts = [
+                ops.execute(sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(name))).fetchone()
+                for name in ("inbox", "outbox", "orders", "conversations", "customers")
+            ]
+            return sum(row["n"] for row in counts if row is not None)
+
+    before = count()
+    say(chat, "2 unga")
+
+    assert count() == before
+
+
+# ---------------------------------------------------------------- saving
+
+
+TEXTS = ["Habari", "2 unga na 1 kuku", "sawa nitalipa", "toa 1 unga", "msaada", "~what?", "/hm/", "nothing", "no", "..."]
+STEPS = (
+    "clock: +1h30m",
+    "clock: 18:02",
+    "customer: {image: {caption: hii}}",
+    "customer: {location: {lat: -1.28, lon: 36.8}}",
+)
+
+
+def test_a_saved_chat_passes_at_once(chat: Chat, flows: Path) -> None:
+    for text in TEXTS:
+        say(chat, text)
+    for step in STEPS:
+        chat.do(parse_act(step))
+
+    played = chat.save(flows / "tests" / "a-long-one.test.yaml")
+
+    assert played.failure is None, played.failure.report
+    assert played.transcript.name == "a long one"
+
+
+def test_a_saved_payment_lists_what_m_pesa_was_asked(chat: Chat, flows: Path) -> None:
+    say(chat, "2 unga")
+    chat.tap(1)
+    say(chat, "pay")
+    chat.do(parse_act("clock: +2m"))
+    chat.do(parse_act("event: {payments.result: {attempt: 1, outcome: paid}, after: 3s}"))
+    chat.do(parse_act("event: same"))
+
+    played = chat.save(flows / "tests" / "paid.test.yaml")
+
+    assert played.failure is None, played.failure.report
+    assert [push.answer for push in played.transcript.pushes] == ["accepted"]
+    assert {query.answer for query in played.transcript.queries} == {"pending"}
+    assert not re.search(r"\bS\d{4}\b", (flows / "tests" / "paid.test.yaml").read_text())
+
+
+def test_a_file_that_exists_is_not_written_over(chat: Chat, flows: Path) -> None:
+    say(chat, "hi")
+    there = flows / "tests" / "pays.test.yaml"
+    before = there.read_text()
+
+    with pytest.raises(CannotDo, match="exists already"):
+        chat.save(there)
+
+    assert there.read_text() == before
+
+
+def test_an_empty_chat_is_not_saved(chat: Chat, flows: Path) -> None:
+    with pytest.raises(CannotDo, match="nothing was said"):
+        chat.save(flows / "tests" / "empty.test.yaml")
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def piped(servers: Urls, flows: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Run `soko chat` on a script, beside the copied flows; logging is put back afterwards."""
+    monkeypatch.chdir(flows.parent)
+    servers_of = {"SOKO_PLATFORM_URL": servers.platform, "SOKO_OPS_URL": servers.ops, "SOKO_REDIS_URL": servers.redis}
+    root, handler = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    before = (root.handlers, root.level, logging.raiseExceptions)
+    yield lambda script, *arguments: CliRunner().invoke(app, ["chat", *arguments], input=script, env=servers_of)
+    signal.signal(signal.SIGTERM, handler)
+    root.handlers, level, logging.raiseExceptions = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+SCRIPT = """\
+# a comment
+/help
+2 unga
+1
+PAY
+/trace
+/mpesa paid
+/mpesa again
+/save paid-here.test.yaml
+/quit
+never said
+"""
+
+
+def test_a_script_is_played_and_saved(piped: Callable[..., Result], flows: Path) -> None:
+    done = piped(SCRIPT)
+
+    assert done.exit_code == 0, done.output
+    assert "[1 Confirm] [2 Add more] [3 Cancel order]" in done.output
+    assert "call      payments.stk_push" in done.output
+    assert "Paid KES 430" in done.output
+    assert "paid-here.test.yaml is written, and passes" in done.output
+    assert "never said" not in done.output
+    assert "\x1b" not in done.output
+    assert len(read_transcripts(flows / "tests" / "paid-here.test.yaml")) == 1
+
+
+def test_a_chat_can_be_begun_in_a_state_and_a_language(piped: Callable[..., Result]) -> None:
+    done = piped("/clock 30s\n/as en\n2 unga\n/say 2\n/back\n/mpesa no-funds\n", "--as", "sw", "--at", "shop.pay")
+
+    assert "Jibu *PAY*" in done.output
+    assert "a new chat, in en" in done.output
+    assert "has to reply PAY first" in done.output
+    assert done.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/clok 3m", "there is no /clok: did you mean `/clock`?"),
+        ("/mpesa rich", "/mpesa is one of paid"),
+        ("/as fr", "/as is one of en, sw"),
+        ("/save it.yaml", "a transcript is called NAME.test.yaml"),
+        ("/clock soon", "clock moves by a duration"),
+    ],
+)
+def test_a_script_stops_at_what_cannot_be_done(piped: Callable[..., Result], line: str, told: str) -> None:
+    done = piped(f"{line}\nnever said\n")
+
+    assert told in done.output
+    assert done.exit_code == 1
+    assert "never said" not in done.output
+
+
+@pytest.mark.parametrize("arguments", [("--as", "fr"), ("--flows", "nowhere")])
+def test_what_cannot_be_meant_is_bad_usage(piped: Callable[..., Result], arguments: tuple[str, ...]) -> None:
+    assert piped("", *arguments).exit_code == 2
