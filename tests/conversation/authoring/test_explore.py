@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from conversation.authoring.explore import Explored, Finding, explore
+from conversation.authoring.explore import SILENCE, Explored, Finding, explore
+from conversation.authoring.load import build_unchecked
 from conversation.authoring.made_tests import choose_paths, write_tests
 from conversation.authoring.pretend import PHRASES, Pretend, World, phrases_for, sample, shape
 from conversation.authoring.read_transcripts import parse_transcripts
@@ -12,7 +13,7 @@ from conversation.engine.types import INT, Fields, ListOf, OneOf, OrNone
 from conversation.services import CATALOGUE
 from soko.replay.stage import Stage
 from tests.conversation.engine.shop import Shop, shop_bundle
-from tests.conversation.engine.small import LATE, bundle_of
+from tests.conversation.engine.small import LATE, bundle_of, files_of
 
 
 @cache
@@ -46,7 +47,8 @@ def test_the_shop_has_no_charge_unasked_no_dead_end_and_no_turn_that_breaks() ->
 def test_without_faults_the_shop_is_explored_whole() -> None:
     found = without_faults()
     assert found.complete
-    assert found.findings == []
+    # Silence is by design where people have the chat, and a matter of taste where somebody types *back*.
+    assert [each for each in found.findings if each.kind != SILENCE or "`support." not in each.what] == []
     assert Way(source="shop.pay", by="pay", target="shop.charge") in found.taken
     assert Way(source="shop.waiting", by="paid", target="shop.receipt") in found.taken
     assert Way(source="shop.charge", by="daily_limit", target="shop.limit") not in found.taken
@@ -124,7 +126,7 @@ states:
     unmatched: {tries: 2, then: done}
   done: {say: ["1", "2", "3", "4", "5"], end: done}
 """
-    bundle = bundle_of(flow, LATE)
+    bundle = build_unchecked(files_of(flow, LATE), CATALOGUE)  # the check refuses it before anybody can explore it
     found = explore(bundle, depth=5).findings
     assert {each.kind for each in found} == {"breaks"}
     assert "more than 4 messages" in found[0].what
