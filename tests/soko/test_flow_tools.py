@@ -48,7 +48,7 @@ def test_a_flow_is_drawn_in_each_form(form: str, begins: str) -> None:
 def test_a_flow_that_is_not_there_is_told_with_those_that_are() -> None:
     told = run("draw", "shpo", "--flows", str(FLOWS))
     assert told.exit_code == 2
-    assert "there is no flow shpo; there is shop, late_payment" in told.stderr
+    assert "there is no flow shpo; there is shop, support, pick_branch, late_payment" in told.stderr
 
 
 def test_flows_that_do_not_load_are_told_by_every_command(tmp_path: Path) -> None:

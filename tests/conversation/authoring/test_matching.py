@@ -126,5 +126,5 @@ def test_a_reply_is_read_from_the_outbox() -> None:
     }
 
     assert to_reply("shop.browse.ask", message) == Reply(
-        place="shop.browse.ask", text="Pick", menu_button="See", menu_rows=(Choice(id="1", title="Unga"),)
+        place="shop.browse.ask", text="Pick", menu_button="See", menu_rows=(Choice(id="1", title="Unga", about="KES 215"),)
     )
