@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 import redis
+import structlog
 from psycopg import sql
 
 from router.databases import Databases
@@ -185,6 +186,21 @@ def settings(request: pytest.FixtureRequest, servers: Urls, own_databases: dict[
         ops_url=own_databases["ops"],
         redis_url=servers.redis,
     )
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Write logs as plain lines: structlog's own default draws every trace in colours, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
