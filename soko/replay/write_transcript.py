@@ -18,6 +18,8 @@ from conversation.authoring.transcripts import (
     Given,
     MpesaRepeats,
     MpesaTells,
+    PersonIsDone,
+    PersonWrites,
     QueryAnswer,
     Transcript,
 )
@@ -89,6 +91,10 @@ def _act(act: Act) -> str:
             return f"event: {{payments.result: {{{told}}}{later}}}"
         case MpesaRepeats():
             return "event: same"
+        case PersonWrites(text=text):
+            return f"person: {_quoted(text)}"
+        case PersonIsDone():
+            return "person: {done: true}"
         case _:
             assert_never(act)
 
