@@ -100,15 +100,19 @@ class Turns:
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
+        lexicons: context.Lexicons | None = None,
     ) -> None:
-        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
+
+        `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        """
         self._databases = databases
         self._bundle = bundle
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
         self._classify = classify
-        self._lexicons = context.Lexicons()
+        self._lexicons = lexicons or context.Lexicons()
 
     def accept(self, updates: Sequence[Update]) -> None:
         """Take in what the webhook was sent, one transaction an update. Unavailable: send it again later."""

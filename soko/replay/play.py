@@ -1,7 +1,8 @@
 """Play one transcript: do what the customer does, hold each reply against the next lines, and say where it went another way."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -27,15 +28,13 @@ from conversation.authoring.transcripts import (
     Said,
     Transcript,
 )
-from conversation.engine.flow import Bundle
 from conversation.engine.values import JSON
 from conversation.turn import TurnReport
-from conversation.whatsapp.outbound import CloudApi
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import OrderSeen, Rehearsal, rehearse
 from soko.replay.invariants import message_faults, payment_faults
-from soko.replay.world import Impossible, World
+from soko.replay.world import Impossible, Props, World
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
 LONGEST_VALUE: Final = 160
@@ -87,25 +86,28 @@ class _Differs(Exception):
         self.line, self.reasons, self.reply = line, reasons, reply
 
 
-def play(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Played:
+def play(transcript: Transcript, databases: Databases, props: Props) -> Played:
     """Play one transcript. Nothing of it stays in the databases."""
     started = perf_counter()
     scene = _Scene(transcript)
-    with rehearse(databases) as stage:
-        failure = scene.perform(stage, bundle, cloud_api)
-    if transcript.given.stock:
-        databases.cache.forget()
+    with _rehearsal_of(transcript, databases) as rehearsal:
+        failure = scene.perform(rehearsal, props)
     seconds = perf_counter() - started
     return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, traces=scene.traces)
 
 
-def watch(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+def watch(transcript: Transcript, databases: Databases, props: Props) -> Watched:
     """Do what a transcript does, whatever the shop answers; the invariants hold all the same. Nothing of it stays."""
-    with rehearse(databases) as stage:
-        watched = _Scene(transcript).watch(stage, bundle, cloud_api)
+    with _rehearsal_of(transcript, databases) as rehearsal:
+        return _Scene(transcript).watch(rehearsal, props)
+
+
+@contextmanager
+def _rehearsal_of(transcript: Transcript, databases: Databases) -> Iterator[Rehearsal]:
+    with rehearse(databases) as rehearsal:
+        yield rehearsal
     if transcript.given.stock:
         databases.cache.forget()
-    return watched
 
 
 class _Scene:
@@ -124,10 +126,10 @@ class _Scene:
     def traces(self) -> tuple[tuple[Mapping[str, JSON], ...], ...]:
         return tuple(report.trace for report in self.world.reports) if self.world is not None else ()
 
-    def perform(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Failure | None:
+    def perform(self, rehearsal: Rehearsal, props: Props) -> Failure | None:
         line = self.transcript.line
         try:
-            self.world = World(databases, bundle, cloud_api, self.transcript)
+            self.world = World(rehearsal, props, self.transcript)
             for act, following in _segments(self.transcript):
                 line = act.line
                 self._act(self.world, act, following)
@@ -141,12 +143,12 @@ class _Scene:
             return self._fail(line, (str(error),), None)
         return None
 
-    def watch(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+    def watch(self, rehearsal: Rehearsal, props: Props) -> Watched:
         scenes: list[tuple[ChatLine, ...]] = []
         states: list[str] = []
         problem: str | None = None
         try:
-            self.world = World(databases, bundle, cloud_api, self.transcript)
+            self.world = World(rehearsal, props, self.transcript)
             for act, _ in _segments(self.transcript):
                 before = len(self.chat)
                 self._act(self.world, act, (BotSaysAnything(line=act.line),))

@@ -8,7 +8,7 @@ from typing import Final
 
 from conversation.authoring.load import load_bundle
 from conversation.authoring.transcripts import Transcript
-from conversation.engine.flow import Bundle
+from conversation.context import Lexicons
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
 from router import rehearsal_databases
@@ -16,6 +16,7 @@ from router.databases import Databases
 from soko.embedded import Urls, engines
 from soko.errors import NotReady
 from soko.replay.play import Played, Watched, play, watch
+from soko.replay.world import Props
 from soko.settings import Settings
 
 APP_FILE: Final = "app.yaml"
@@ -28,24 +29,25 @@ class Stage:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
+        self._lexicons = Lexicons()
         self._load = cache(lambda folder: load_bundle(folder, CATALOGUE))
 
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
-        return play(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+        return play(transcript, self._databases, self._props(transcript))
 
     def watch(self, transcript: Transcript) -> Watched:
         """Do what a transcript does, whatever the shop answers. Errors: as for play."""
-        return watch(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+        return watch(transcript, self._databases, self._props(transcript))
 
     def close(self) -> None:
         """Close the connections."""
         self._databases.close()
         self._cloud_api.close()
 
-    def _bundle(self, transcript: Transcript) -> Bundle:
-        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
-        return bundle
+    def _props(self, transcript: Transcript) -> Props:
+        bundle = self._load(find_flows(Path(transcript.file)))
+        return Props(bundle=bundle, cloud_api=self._cloud_api, lexicons=self._lexicons)
 
 
 @contextmanager
