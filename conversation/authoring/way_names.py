@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conversation.engine.flow import Bundle, CallFlow, CallService, Edge, Flow, State
+from conversation.engine.flow import At, Bundle, CallFlow, CallService, Edge, Flow, State
 from conversation.engine.values import JSON
 
 NOT_UNDERSTOOD: Final = "not understood"
 TOO_OFTEN: Final = "too often"
 SILENCE: Final = "silence"
+GIVEN_BACK: Final = "given back"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -27,16 +28,25 @@ class Way:
 
 def declared_ways(bundle: Bundle, flows: Sequence[str]) -> tuple[Way, ...]:
     """Every way these flows are written with, sorted."""
-    found = {way for name in flows for state in bundle.flows[name].states.values() for way in _of(bundle.flows[name], state)}
-    return tuple(sorted(found))
+    return tuple(sorted(locate_ways(bundle, flows)))
 
 
-def _of(flow: Flow, state: State) -> Iterator[Way]:
-    def to(target: str, by: str = "") -> Way:
-        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}")
+def locate_ways(bundle: Bundle, flows: Sequence[str]) -> dict[Way, At]:
+    """Every way these flows are written with, and where."""
+    found: dict[Way, At] = {}
+    for name in flows:
+        for state in bundle.flows[name].states.values():
+            for way, at in _of(bundle.flows[name], state):
+                found.setdefault(way, at)
+    return found
 
-    def along(edge: Edge, by: str = "") -> Iterator[Way]:
-        return (to(branch.to, by) for branch in edge.go)
+
+def _of(flow: Flow, state: State) -> Iterator[tuple[Way, At]]:
+    def to(target: str, at: At, by: str = "") -> tuple[Way, At]:
+        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}"), at
+
+    def along(edge: Edge, by: str = "") -> Iterator[tuple[Way, At]]:
+        return (to(branch.to, branch.at, by) for branch in edge.go)
 
     for redirect in state.redirects:
         yield from along(redirect.edge)
@@ -44,22 +54,24 @@ def _of(flow: Flow, state: State) -> Iterator[Way]:
         if isinstance(action, CallService | CallFlow):
             for outcome, edge in action.otherwise.items():
                 yield from along(edge, outcome)
-    yield from (to(branch.to) for branch in state.go)
+    yield from (to(branch.to, branch.at) for branch in state.go)
     for reply in state.replies:
         yield from along(reply.edge, reply.name)
-    for command in state.commands if state.ask is not None or state.wait is not None else ():
+    for command in state.commands if state.waits else ():
         yield from along(command.edge, command.name)
     for after in state.after:
         yield from along(after.edge, after.name)
     if state.wait is not None:
         for outcome, edge in state.wait.outcomes.items():
             yield from along(edge, outcome)
+    if state.people is not None and state.people.back is not None:
+        yield from along(state.people.back, GIVEN_BACK)
     if state.unmatched is not None and state.unmatched.then is not None:
-        yield to(state.unmatched.then, NOT_UNDERSTOOD)
+        yield to(state.unmatched.then, state.unmatched.at, NOT_UNDERSTOOD)
     if state.visits is not None:
-        yield to(state.visits.then, TOO_OFTEN)
-    if state.ask is not None and flow.expiry is not None:
-        yield to(flow.expiry.to, SILENCE)
+        yield to(state.visits.then, state.visits.at, TOO_OFTEN)
+    if state.asks and flow.expiry is not None:
+        yield to(flow.expiry.to, flow.expiry.at, SILENCE)
 
 
 def taken_ways(declared: frozenset[Way], trace: Iterable[Mapping[str, JSON]]) -> Iterator[Way]:
@@ -72,7 +84,17 @@ def taken_ways(declared: frozenset[Way], trace: Iterable[Mapping[str, JSON]]) ->
                 known = [way for cause in (by, "") if (way := Way(source=source, by=cause, target=place)) in declared]
                 yield from known[:1]
                 source, by = place, ""
-            case "matched" | "returned" | "timer" | "event" | "expired" | "visits used up" | "tries used up":
+            case (
+                "matched"
+                | "returned"
+                | "timer"
+                | "event"
+                | "expired"
+                | "visits used up"
+                | "tries used up"
+                | "given back"
+                | "came back"
+            ):
                 source, by = place, _cause(what, entry)
             case "started":
                 source, by = "", ""
@@ -90,6 +112,10 @@ def _cause(what: str, entry: Mapping[str, JSON]) -> str:
             return str(entry["name"])
         case "expired":
             return SILENCE
+        case "given back":
+            return GIVEN_BACK
+        case "came back":
+            return str(entry.get("result", ""))
         case "visits used up":
             return TOO_OFTEN
         case _:

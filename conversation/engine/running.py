@@ -486,6 +486,7 @@ class Running:
             self.silence_is_new = bool(gone.came_from)  # the host has dropped the timers under a question of the visit's
             # Whoever says nothing is not spoken to: an event or a timer ended the visit.
             return self.come_back(quietly=self.spoke_turn != self.turn and self.messages == 0)
+        self.note("came back", f"{self.top.flow}.{self.top.state}", flow=gone.flow, result=result)
         action = self.state.do[self.top.action]
         index = self.top.action
         self.top = replace(self.top, action=-1)
@@ -543,6 +544,7 @@ class Running:
     def come_back(self, *, quietly: bool) -> str | None:
         """Return from a visit: its timers hold again, with their old due times. `quietly`: nothing was said meanwhile."""
         wait = self._open_wait()
+        self.note("came back", f"{self.top.flow}.{wait.state}")
         self._set_timers(wait)
         leaving = self._redirect(self.flow.states[wait.state])
         if leaving is not None:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
+from conversation.authoring.coverage import Heard
 from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
 from conversation.authoring.transcripts import (
     Act,
@@ -51,13 +52,18 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """One transcript that was played. `traces`: what the engine noted, turn by turn."""
+    """One transcript that was played, turn by turn."""
 
     transcript: Transcript
     failure: Failure | None
     turns: int
     seconds: float
-    traces: tuple[tuple[Mapping[str, JSON], ...], ...] = ()
+    heard: tuple[Heard, ...] = ()
+
+    @property
+    def traces(self) -> tuple[Sequence[Mapping[str, JSON]], ...]:
+        """What the engine noted in each turn."""
+        return tuple(turn.trace for turn in self.heard)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +99,7 @@ def play(transcript: Transcript, databases: Databases, props: Props) -> Played:
     with _rehearsal_of(transcript, databases) as rehearsal:
         failure = scene.perform(rehearsal, props)
     seconds = perf_counter() - started
-    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, traces=scene.traces)
+    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, heard=scene.heard)
 
 
 def watch(transcript: Transcript, databases: Databases, props: Props) -> Watched:
@@ -123,8 +129,11 @@ class _Scene:
         return len(self.world.reports) if self.world is not None else 0
 
     @property
-    def traces(self) -> tuple[tuple[Mapping[str, JSON], ...], ...]:
-        return tuple(report.trace for report in self.world.reports) if self.world is not None else ()
+    def heard(self) -> tuple[Heard, ...]:
+        return tuple(
+            Heard(trace=report.trace, language=report.language, places=[send.place for send in report.messages])
+            for report in (self.world.reports if self.world is not None else ())
+        )
 
     def perform(self, rehearsal: Rehearsal, props: Props) -> Failure | None:
         line = self.transcript.line

@@ -1,14 +1,17 @@
 """Where transcripts are played: databases that stay as they are, and flows loaded once."""
 
+import linecache
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from conversation.authoring.coverage import Coverage, measure
 from conversation.authoring.load import load_bundle
 from conversation.authoring.transcripts import Transcript
 from conversation.context import Lexicons
+from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
 from router import rehearsal_databases
@@ -40,14 +43,29 @@ class Stage:
         """Do what a transcript does, whatever the shop answers. Errors: as for play."""
         return watch(transcript, self._databases, self._props(transcript))
 
+    def measure(self, played: Sequence[Played]) -> Coverage:
+        """Count what these transcripts met of the flows they stand beside. Errors: NotReady when these are not the same."""
+        folders = {find_flows(Path(one.transcript.file)) for one in played}
+        if len(folders) != 1:
+            raise NotReady(f"Coverage is of one folder of flows, not of {', '.join(map(str, sorted(folders))) or 'none'}.")
+        return measure(
+            self._load(folders.pop()),
+            (turn for one in played for turn in one.heard),
+            line_of=lambda at: linecache.getline(at.file, at.line),
+        )
+
+    def bundle(self, transcript: Transcript) -> Bundle:
+        """Return the flows that a transcript stands beside. Errors: as for play."""
+        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
+        return bundle
+
     def close(self) -> None:
         """Close the connections."""
         self._databases.close()
         self._cloud_api.close()
 
     def _props(self, transcript: Transcript) -> Props:
-        bundle = self._load(find_flows(Path(transcript.file)))
-        return Props(bundle=bundle, cloud_api=self._cloud_api, lexicons=self._lexicons)
+        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, lexicons=self._lexicons)
 
 
 @contextmanager
