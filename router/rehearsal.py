@@ -29,6 +29,10 @@ PLAN_ONCE: Final = b"SET LOCAL plan_cache_mode = force_generic_plan"  # a handfu
 PREPARE_AFTER: Final = 1  # the second time
 VENDORS: Final = "SELECT id, name FROM vendors ORDER BY created_at, id"
 SET_STOCK: Final = "UPDATE catalog_items SET stock = %s WHERE vendor_id = %s AND name = %s"
+TAKE_OFF: Final = "UPDATE catalog_items SET active = false WHERE vendor_id = %s AND name = %s"
+STOP: Final = """
+    UPDATE vendor_capabilities SET enabled = false WHERE vendor_id = %s AND capability_key = %s AND enabled
+    """
 DUE: Final = """
     SELECT
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
@@ -209,6 +213,18 @@ def set_stock(databases: Databases, vendor_id: VendorId, name: str, left: int) -
     """Say how many of a product are left; False when the vendor has no such product."""
     with databases.platform() as conn:
         return conn.execute(SET_STOCK, (left, vendor_id, name)).rowcount == 1
+
+
+def stop(databases: Databases, vendor_id: VendorId, capability: str) -> bool:
+    """Take a capability away; False when the vendor has no such one."""
+    with databases.platform() as conn:
+        return conn.execute(STOP, (vendor_id, capability)).rowcount == 1
+
+
+def take_off(databases: Databases, vendor_id: VendorId, name: str) -> None:
+    """Sell a product no more."""
+    with databases.platform() as conn:
+        conn.execute(TAKE_OFF, (vendor_id, name))
 
 
 def look(work: Work, *, now: datetime) -> Due:

@@ -1,6 +1,7 @@
 """What transcripts cover of flows: states, replies, outcomes, commands, timers, ways and, language by language, texts.
 
-Counted from what the engine noted in each turn. A line of a flow that ends in `# no transcript: why` is left out of the sums.
+Counted from what the engine noted in each turn. A line of a flow that ends in
+`# no transcript of NAME, NAME: why` leaves out what stands there and has one of these names.
 """
 
 import re
@@ -10,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, TypeAlias
 
-from conversation.authoring.draw import START, Drawing
+from conversation.authoring.draw import BoxKind, Drawing
 from conversation.authoring.way_names import NOT_UNDERSTOOD, Way, locate_ways, taken_ways
 from conversation.engine.flow import At, Bundle, CallFlow, CallService, Flow, Form, Line, State, Text
 from conversation.engine.values import JSON
 
 Entry: TypeAlias = Mapping[str, JSON]
 KINDS: Final = ("states", "replies", "outcomes", "commands", "timers", "ways")
-EXCUSE: Final = re.compile(r"#\s*no transcript:\s*(.+?)\s*$")
+EXCUSE: Final = re.compile(r"#.*\bno transcript of ([\w, -]+?):\s*(.+?)\s*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +91,16 @@ def measure(bundle: Bundle, turns: Iterable[Heard], *, line_of: Callable[[At], s
         taken.update(taken_ways(frozenset(ways), turn.trace))
     met.update({("ways", str(way)): count for way, count in taken.items()})
     declared = {(item.kind, item.name): item for item in _declared(bundle, ways)}
-    items = [replace(item, count=met[key], excuse=_excuse(line_of(item.at))) for key, item in declared.items()]
+    items = [replace(item, count=met[key], excuse=_excuse(item, line_of(item.at))) for key, item in declared.items()]
     return Coverage(
         items=tuple(items), ways=taken, states={name: count for (kind, name), count in met.items() if kind == "states"}
     )
 
 
-def _excuse(line: str) -> str | None:
+def _excuse(item: Item, line: str) -> str | None:
     found = EXCUSE.search(line)
-    return found[1] if found else None
+    named = found is not None and {name.strip() for name in found[1].split(",")} & set(re.split(r"[^\w-]+", item.name))
+    return found[2] if found and named else None
 
 
 def _by_place(items: Iterable[Item]) -> list[Item]:
@@ -266,13 +268,14 @@ def with_counts(drawing: Drawing, coverage: Coverage) -> Drawing:
     for way, count in coverage.ways.items():
         taken[way.source, way.target] += count
     flow = drawing.flow
+    own = {box.name for box in drawing.boxes if box.kind not in (BoxKind.START, BoxKind.FLOW)}
     boxes = [
-        box if box.name == START else replace(box, lines=(*box.lines, _times(coverage.states.get(f"{flow}.{box.name}", 0))))
+        box if box.name not in own else replace(box, lines=(*box.lines, _times(coverage.states.get(f"{flow}.{box.name}", 0))))
         for box in drawing.boxes
     ]
     arrows = [
         replace(arrow, labels=(*arrow.labels, _times(taken[f"{flow}.{arrow.source}", f"{flow}.{arrow.target}"])))
-        if arrow.source != START and any(box.name == arrow.target and box.kind.value != "flow" for box in drawing.boxes)
+        if {arrow.source, arrow.target} <= own
         else arrow
         for arrow in drawing.arrows
     ]

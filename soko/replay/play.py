@@ -28,6 +28,7 @@ from conversation.authoring.transcripts import (
     PersonWrites,
     Said,
     Transcript,
+    VendorChanges,
 )
 from conversation.engine.values import JSON
 from conversation.turn import TurnReport
@@ -112,7 +113,7 @@ def watch(transcript: Transcript, databases: Databases, props: Props) -> Watched
 def _rehearsal_of(transcript: Transcript, databases: Databases) -> Iterator[Rehearsal]:
     with rehearse(databases) as rehearsal:
         yield rehearsal
-    if transcript.given.stock:
+    if transcript.given.stock or any(isinstance(step, VendorChanges) for step in transcript.chat):
         databases.cache.forget()
 
 
@@ -249,6 +250,10 @@ def _do(world: World, act: Act, chat: list[ChatLine], flow: str) -> None:
         case PersonIsDone():
             chat.append(Spoken(who="person", text="(gives the conversation back)"))
             world.person_is_done()
+        case VendorChanges(stock=stock, stops=stops):
+            told = [*(f"{name}: {left} left" for name, left in stock.items()), *(f"stops {what}" for what in stops)]
+            chat.append(Spoken(who="vendor", text=", ".join(told)))
+            world.change_vendor(stock, stops)
         case ClockMoves():
             until = _until(world.clock.now, act)
             chat.append(Spoken(who="clock", text=f"{until.astimezone(NAIROBI):%a %d %b, %H:%M:%S}"))

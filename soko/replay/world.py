@@ -1,7 +1,7 @@
 """The world of one transcript: its shop, its customer, its clock, and a worker that does at once what is due."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -136,6 +136,16 @@ class World:
             people.give_back(work, self._conversation_id(), now=self.clock.now)
         self._do_what_is_due()
 
+    def change_vendor(self, stock: Mapping[str, int], stops: Sequence[str]) -> None:
+        """The vendor changes what is left of products, and sells some or does something no more."""
+        for name, left in stock.items():
+            rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
+        for what in stops:
+            if not rehearsal.stop(self._databases, self._vendor_id, what):
+                rehearsal.take_off(self._databases, self._vendor_id, self._item(what).name)
+        if stock or stops:
+            self._databases.cache.forget()
+
     def move_clock(self, until: datetime) -> None:
         """Let time pass, stopping at each moment at which something falls due."""
         for _ in range(MOST_ROUNDS * 20):
@@ -260,10 +270,7 @@ class World:
 
     def _prepare(self, transcript: Transcript) -> None:
         given = transcript.given
-        for name, left in given.stock.items():
-            rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
-        if given.stock:
-            self._databases.cache.forget()
+        self.change_vendor(given.stock, ())
         if given.language is None and given.order is None:
             return  # nobody knows this customer: the first message makes the row
         with unit_of_work(self._databases, self._vendor_id) as work:

@@ -22,6 +22,7 @@ from conversation.authoring.transcripts import (
     PersonWrites,
     QueryAnswer,
     Transcript,
+    VendorChanges,
 )
 from soko.replay.play import Watched
 
@@ -95,6 +96,10 @@ def _act(act: Act) -> str:
             return f"person: {_quoted(text)}"
         case PersonIsDone():
             return "person: {done: true}"
+        case VendorChanges(stock=stock, stops=stops):
+            parts = [f"stock: {_quantities(stock)}"] if stock else []
+            parts += [f"stops: [{', '.join(stops)}]"] if stops else []
+            return f"vendor: {{{', '.join(parts)}}}"
         case _:
             assert_never(act)
 
