@@ -1,6 +1,5 @@
 """Play one transcript: do what the customer does, hold each reply against the next lines, and say where it went another way."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,11 @@ from conversation.authoring.coverage import Heard
 from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
 from conversation.authoring.transcripts import (
     Act,
-    BotSaysAnything,
     ClockMoves,
     CustomerSends,
     CustomerShares,
     CustomerTaps,
     CustomerWrites,
-    EffectMatch,
     Expect,
     MpesaRepeats,
     MpesaTells,
@@ -31,10 +28,10 @@ from conversation.authoring.transcripts import (
     VendorChanges,
 )
 from conversation.engine.values import JSON
-from conversation.turn import TurnReport
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import OrderSeen, Rehearsal, rehearse
+from soko.replay.expectations import as_it_is, differences, slots_of, state_of, to_text
 from soko.replay.invariants import message_faults, payment_faults
 from soko.replay.world import Impossible, Props, World
 
@@ -71,12 +68,14 @@ class Played:
 class Watched:
     """A chat as it went, up to the first thing that could not be done: `problem` says why.
 
-    scenes: what each act led to, the act itself first; states: where the conversation stood after it.
+    scenes: what each act led to, the act itself first; states: where the conversation stood after it; expects: each
+    `expect` of these acts as it would have to read.
     pushes, queries: how often M-Pesa was asked so far.
     """
 
     scenes: tuple[tuple[ChatLine, ...], ...]
     states: tuple[str, ...]
+    expects: tuple[Expect, ...]
     order: OrderSeen | None
     pushes: int
     queries: int
@@ -156,20 +155,27 @@ class _Scene:
     def watch(self, rehearsal: Rehearsal, props: Props) -> Watched:
         scenes: list[tuple[ChatLine, ...]] = []
         states: list[str] = []
+        expects: list[Expect] = []
         problem: str | None = None
         try:
             self.world = World(rehearsal, props, self.transcript)
-            for act, _ in _segments(self.transcript):
-                before = len(self.chat)
-                self._act(self.world, act, (BotSaysAnything(line=act.line),))
+            for act, following in _segments(self.transcript):
+                before, reports = len(self.chat), len(self.world.reports)
+                self._happens(self.world, act)
+                expects += [
+                    as_it_is(step, self.world, self.world.reports[reports:], flow=self.transcript.flow)
+                    for step in following
+                    if isinstance(step, Expect)
+                ]
                 scenes.append(tuple(self.chat[before:]))
-                states.append(_state(self.world))
+                states.append(state_of(self.world))
         except (_Differs, Impossible, Broken, Refused) as error:
             problem = str(error)
         world = self.world
         return Watched(
             scenes=tuple(scenes),
             states=tuple(states),
+            expects=tuple(expects),
             order=world.order() if world is not None else None,
             pushes=len(world.mpesa.prompts) if world is not None else 0,
             queries=world.mpesa.asked if world is not None else 0,
@@ -179,7 +185,21 @@ class _Scene:
         )
 
     def _act(self, world: World, act: Act, following: "Sequence[Said | Expect]") -> None:
-        reports, replies, prompts = len(world.reports), len(world.replies), len(world.mpesa.prompts)
+        reports = len(world.reports)
+        answers = self._happens(world, act)
+        expected = [step for step in following if isinstance(step, Said)]
+        mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
+        if mismatch is not None:
+            raise _Differs(mismatch.line, *mismatch.reasons, reply=_in_chat(mismatch, self.chat, len(answers)))
+        for step in following:
+            if isinstance(step, Expect):
+                wrong = differences(step, world, world.reports[reports:], flow=self.transcript.flow)
+                if wrong:
+                    raise _Differs(step.line, *wrong)
+
+    def _happens(self, world: World, act: Act) -> Sequence[Reply]:
+        """Do one thing, and return what the shop replies; the invariants hold."""
+        replies, prompts = len(world.replies), len(world.mpesa.prompts)
         _do(world, act, self.chat, self.transcript.flow)
         answers = world.replies[replies:]
         self.chat += answers
@@ -195,13 +215,7 @@ class _Scene:
             faults = payment_faults(world.consents(), world.mpesa.prompts)
             if faults:
                 raise _Differs(act.line, *faults)
-        expected = [step for step in following if isinstance(step, Said)]
-        mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
-        if mismatch is not None:
-            raise _Differs(mismatch.line, *mismatch.reasons, reply=_in_chat(mismatch, self.chat, len(answers)))
-        for step in following:
-            if isinstance(step, Expect):
-                _check(step, world, world.reports[reports:], flow=self.transcript.flow)
+        return answers
 
     def _fail(self, line: int, reasons: Sequence[str], reply: int | None) -> Failure:
         where = f"{self.transcript.file}:{line}"
@@ -299,76 +313,6 @@ def _find_choice(world: World, act: CustomerTaps, flow: str) -> tuple[Reply, Cho
     raise _Differs(act.line, f"nothing called {act.choice!r} can be tapped" + (f": there is {', '.join(shown)}" if shown else ""))
 
 
-# ---------------------------------------------------------------- what must be true
-
-
-def _check(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> None:
-    wrong = [
-        *_state_differences(wanted, world, reports, flow=flow),
-        *_order_differences(wanted, world),
-        *_effect_differences(wanted, world, reports),
-    ]
-    if wrong:
-        raise _Differs(wanted.line, *wrong)
-
-
-def _state_differences(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> list[str]:
-    wrong: list[str] = []
-    state = _state(world)
-    if wanted.state is not None and state not in (wanted.state, f"{flow}.{wanted.state}"):
-        wrong.append(f"state should be {wanted.state}, and is {state}")
-    ended = next((report.ended for report in reversed(reports) if report.ended is not None), None)
-    if wanted.ended is not None and ended != wanted.ended:
-        wrong.append(f"the flow should have ended in {wanted.ended}, and " + (f"ended in {ended}" if ended else "did not end"))
-    slots = _slots(world)
-    for path, value in (wanted.slots or {}).items():
-        found = _read(slots, path)
-        if _plain(found) != _plain(value):
-            wrong.append(f"{path} should be {_json(value)}, and is {_json(found)}")
-    return wrong
-
-
-def _state(world: World) -> str:
-    return (world.reports[-1].state if world.reports else None) or "none"
-
-
-def _order_differences(wanted: Expect, world: World) -> list[str]:
-    if wanted.order is None:
-        return []
-    order = world.order()
-    status = order.status if order is not None else "none"
-    return [] if status == wanted.order else [f"order should be {wanted.order}, and is {status}"]
-
-
-def _effect_differences(wanted: Expect, world: World, reports: Sequence[TurnReport]) -> list[str]:
-    wrong: list[str] = []
-    calls = [(call.name, call.args) for report in reports for call in report.calls]
-    names = [name for name, _ in calls]
-    made = f"the calls were: {', '.join(names) or 'none'}"
-    if wanted.effects is not None and list(wanted.effects) != names:
-        wrong.append(f"effects should be {', '.join(wanted.effects) or 'none'}; {made}")
-    for effect in wanted.effect:
-        if not any(_is_call(effect, name, args) for name, args in calls):
-            with_args = "; ".join(f"{name} {_json(args)}" for name, args in calls if name == effect.name)
-            wrong.append(f"there should be {effect.name} {_json(effect.args)}; {with_args or made}")
-    wrong += [f"there should be no {name}; {made}" for name in wanted.no_effect if name in names]
-    counted = world.count_calls()
-    for name, number in (wanted.effects_total or {}).items():
-        if counted[name] != number:
-            wrong.append(f"{name} should have been called {number} times so far, and was {counted[name]} times")
-    return wrong
-
-
-def _is_call(wanted: EffectMatch, name: str, args: Mapping[str, JSON]) -> bool:
-    return name == wanted.name and all(
-        arg in args and (args[arg] == value or _phone(args[arg]) == _phone(value)) for arg, value in wanted.args.items()
-    )
-
-
-def _phone(value: JSON) -> JSON:
-    return value.removeprefix("+") if isinstance(value, str) else value
-
-
 # ---------------------------------------------------------------- showing
 
 
@@ -378,43 +322,19 @@ def _describe(world: World) -> str:
     lines = [
         f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else ""),
         f"order     {f'{order.number} {order.status}' if order is not None else 'none'}",
-        *(f"slot      {name} = {_cut(_json(value))}" for name, value in _slots(world).items()),
+        *(f"slot      {name} = {_cut(to_text(value))}" for name, value in slots_of(world).items()),
     ]
-    lines += [f"call      {call.name} {_cut(_json(call.args))} -> {call.outcome}" for call in last.calls]
+    lines += [f"call      {call.name} {_cut(to_text(call.args))} -> {call.outcome}" for call in last.calls]
     return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry)])
 
 
 def _trace_lines(entry: Mapping[str, JSON]) -> list[str]:
     rest = {name: value for name, value in entry.items() if name not in ("what", "place", "passed") and value not in ("", None)}
-    told = ", ".join(f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in rest.items())
+    told = ", ".join(f"{name} {value if isinstance(value, str) else to_text(value)}" for name, value in rest.items())
     passed = entry.get("passed")
     reasons = [f"            not {why}" for why in passed] if isinstance(passed, Sequence) and not isinstance(passed, str) else []
     return [f"trace     {entry.get('what')} {entry.get('place') or ''} {told}".rstrip(), *reasons]
 
 
-def _slots(world: World) -> Mapping[str, JSON]:
-    frames = world.reports[-1].snapshot.frames if world.reports else ()
-    return frames[-1].slots if frames else {}
-
-
-def _read(slots: Mapping[str, JSON], path: str) -> JSON:
-    value: JSON = slots
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return None
-        value = value[name]
-    return value
-
-
-def _plain(value: JSON) -> JSON:
-    """Tuples and lists are the same to whoever writes YAML."""
-    plain: JSON = json.loads(json.dumps(value))
-    return plain
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-
-
-def _json(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -14,7 +14,7 @@ def coverage(*texts: str, excuses: dict[int, str] | None = None) -> Coverage:
     walk, turns = Shop(), list[Heard]()
     for text in texts:
         walk.say(text)
-        turns.append(Heard(trace=walk.trace, language="en", places=[send.place for send in walk.sent]))
+        turns.append(Heard(trace=walk.trace, language="en", places=[place for place, _ in walk.messages]))
 
     def line_of(at: At) -> str:
         return (excuses or {}).get(at.line, "") if at.file.endswith("shop.yaml") else ""
