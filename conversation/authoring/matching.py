@@ -138,7 +138,7 @@ def differences(wanted: BotSays, reply: Reply, *, flow: str) -> list[str]:
     found: list[str] = []
     if wanted.at is not None and not is_at(wanted.at, reply.place, flow=flow):
         found.append(f"it should come from {wanted.at}, and comes from {reply.place}")
-    found += [_text_difference(match, reply.text) for match in wanted.text if not _text_fits(match, reply.text)]
+    found += [_text_difference(match, reply.text) for match in wanted.text if not fits_text(match, reply.text)]
     if wanted.buttons is not None:
         found += _title_differences("buttons", wanted.buttons, reply.buttons)
     if wanted.menu_button is not None and wanted.menu_button != reply.menu_button:
@@ -158,7 +158,8 @@ def one_spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def _text_fits(match: TextMatch, text: str) -> bool:
+def fits_text(match: TextMatch, text: str) -> bool:
+    """Tell whether a text is as wanted."""
     match match:
         case Equal(text=wanted):
             return one_spaced(text) == one_spaced(wanted)

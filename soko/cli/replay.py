@@ -12,6 +12,7 @@ import typer
 
 from soko.cli.failures import FAILED, fail
 from soko.cli.replay_coverage import show_coverage, to_report
+from soko.cli.replay_update import refuse_in_ci, update_files
 
 if TYPE_CHECKING:
     from conversation.authoring.coverage import Coverage
@@ -33,6 +34,8 @@ def replay(
         float | None,
         typer.Option(min=0, max=100, metavar="PERCENT", help="exit 1 when less of any kind is covered; implies --coverage"),
     ] = None,
+    update: Annotated[bool, typer.Option("--update", help="rewrite what transcripts expect, after showing how")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="rewrite without asking")] = False,
     drawn: Annotated[
         str | None,
         typer.Option("--draw", metavar="FLOW", help="print only this flow, drawn in Mermaid with how often it went where"),
@@ -53,6 +56,8 @@ def replay(
         where = ", ".join(str(path) for path in missing or paths or [DEFAULT])
         typer.echo(f"soko: there is no {where}" if missing else f"soko: there is no *.test.yaml in {where}", err=True)
         raise typer.Exit(BAD_USAGE)
+    if update:
+        refuse_in_ci()
     played: list[Played] = []
     covered: Coverage | None = None
     quiet = as_json or drawn is not None
@@ -61,6 +66,8 @@ def replay(
         started = perf_counter()
         with open_own_stage(load_settings()) as stage:
             ready = perf_counter() - started
+            if update:
+                transcripts = update_files(stage, transcripts, yes=yes)
             for transcript in transcripts:
                 played.append(stage.play(transcript))
                 if not quiet:
