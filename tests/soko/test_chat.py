@@ -27,13 +27,24 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 6, 15, 42, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the flows, to be loaded once, with two transcripts: `/at` plays all there are."""
+    flows = tmp_path_factory.mktemp("chat") / "flows"
+    shutil.copytree(ROOT / "flows", flows, ignore=shutil.ignore_patterns("tests"))
+    (flows / "tests").mkdir()
+    documents = (ROOT / "flows" / "tests" / "pays.test.yaml").read_text().split("---\n")
+    (flows / "tests" / "pays.test.yaml").write_text("---\n".join(documents[1:3]))
+    return flows
+
+
 @pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    """Copy the flows with one file of transcripts: `/at` plays all there are."""
-    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("tests"))
-    (tmp_path / "flows" / "tests").mkdir()
-    shutil.copy(ROOT / "flows" / "tests" / "pays.test.yaml", tmp_path / "flows" / "tests")
-    return tmp_path / "flows"
+def flows(copied: Path) -> Iterator[Path]:
+    """Give the copied flows; what a test saves beside them is gone after it."""
+    yield copied
+    for saved in (copied / "tests").iterdir():
+        if saved.name != "pays.test.yaml":
+            saved.unlink()
 
 
 @pytest.fixture

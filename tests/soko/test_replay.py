@@ -2,15 +2,13 @@
 
 import json
 import logging
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent, indent
+from xml.etree import ElementTree
 
 import pytest
 import structlog
@@ -404,28 +402,49 @@ def own_servers(servers: Urls) -> dict[str, str]:
     return {"SOKO_PLATFORM_URL": servers.platform, "SOKO_OPS_URL": servers.ops, "SOKO_REDIS_URL": servers.redis}
 
 
-@pytest.mark.slow
-def test_pytest_collects_a_document_as_a_test_and_shows_the_chat(servers: Urls, copied: Path) -> None:
-    (copied / "wrong.test.yaml").write_text(TWO.replace("customer: 2", "custommer: 2"))
-    command = [sys.executable, "-m", "pytest", "-p", "soko.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rA"]
-    done = subprocess.run(
-        [*command, "--continue-on-collection-errors", "."],
-        cwd=copied,
-        env={**os.environ, **own_servers(servers), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    shown = done.stdout
+STAGE = """
+import pytest
+from soko.replay.stage import open_stage
 
-    assert done.returncode == 1, shown + done.stderr
-    assert "PASSED two.test.yaml::is right" in shown
-    assert "FAILED two.test.yaml::is wrong" in shown
+@pytest.fixture(scope="session")
+def transcript_stage():
+    with open_stage(platform_url={platform!r}, ops_url={ops!r}) as stage:
+        yield stage
+"""
+
+
+@pytest.fixture
+def collected(pytester: pytest.Pytester, copied: Path, own_databases: dict[str, str]) -> Callable[..., pytest.RunResult]:
+    """Run pytest in this process, where a conftest gives the stage, as ours does."""
+    shutil.copytree(copied.parent, pytester.path / "flows")
+    pytester.makeconftest(STAGE.format(**own_databases))
+    plain = ["-p", "soko.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rA"]
+    return lambda *options: pytester.runpytest_inprocess(*plain, *options)
+
+
+def test_pytest_collects_a_document_as_a_test_and_shows_the_chat(
+    collected: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    tests = pytester.path / "flows" / "tests"
+    (tests / "wrong.test.yaml").write_text(TWO.replace("customer: 2", "custommer: 2"))
+    (tests / "other.test.yaml").write_text(TWO.partition("---")[0].replace("is right", "another"))
+    done = collected("--continue-on-collection-errors", "--junitxml=report.xml", "-k", "right or wrong")
+    shown = done.stdout.str()
+
+    assert done.ret == 1
+    done.assert_outcomes(passed=1, failed=1, errors=1, deselected=1)
+    assert "PASSED flows/tests/two.test.yaml::is right" in shown
+    assert "FAILED flows/tests/two.test.yaml::is wrong" in shown
     assert "✗ shop     🧺 *Your basket*" in shown
     assert "two.test.yaml:13  is wrong" in shown
     assert "wrong.test.yaml:5:5  a step has no `custommer`: did you mean `customer`?" in shown
     assert "Traceback" not in shown
     assert "soko/replay" not in shown
+    report = ElementTree.parse(pytester.path / "report.xml").getroot()
+    assert {(case.get("name"), case.find("failure") is not None) for case in report.iter("testcase")} >= {
+        ("is right", False),
+        ("is wrong", True),
+    }
 
 
 def test_the_command_prints_a_line_each_and_a_sum(soko: Callable[..., Result], copied: Path) -> None:
