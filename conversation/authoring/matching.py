@@ -218,7 +218,7 @@ def show_expected(wanted: Said) -> str:
 def show_chat(chat: Sequence[ChatLine], *, marked: int | None = None, reasons: Sequence[str] = ()) -> str:
     """Write a chat as it looks on a phone, the customer to the right of the shop; `marked` is the line that is wrong.
 
-    Reasons stand under the marked line, or at the end when the line that should be there is missing.
+    Reasons stand under the marked line, or at the end when no line of the chat is wrong.
     """
     lines: list[str] = []
     for number, line in enumerate(chat):
@@ -226,7 +226,8 @@ def show_chat(chat: Sequence[ChatLine], *, marked: int | None = None, reasons: S
         lines += _bubble(line, "✗" if is_wrong else " ")
         lines += _noted(reasons) if is_wrong else []
     if marked is None and reasons:
-        lines += ["✗ (nothing more)", *_noted(reasons)]
+        noted = _noted(reasons)
+        lines += [f"✗{noted[0][1:]}", *noted[1:]]
     return "\n".join(lines)
 
 

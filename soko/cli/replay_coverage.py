@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from math import floor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -50,17 +49,16 @@ def _floor(percent: float) -> float:
 
 
 def _list(title: str, items: "Sequence[Item]") -> None:
+    from soko.replay.places import show_at
+
     if items:
         typer.echo(f"\n{title}")
     for item in items:
         why = f"  ({item.excuse})" if item.excuse else ""
-        typer.echo(f"{_shown(item.at.file)}:{item.at.line}  {item.kind:<11} {item.name}{typer.style(why, dim=True)}")
+        typer.echo(f"{show_at(item.at)}  {item.kind:<11} {item.name}{typer.style(why, dim=True)}")
 
 
 def _to_json(item: "Item") -> "dict[str, object]":
-    return {"kind": item.kind, "name": item.name, "file": _shown(item.at.file), "line": item.at.line}
+    from soko.replay.places import show_at
 
-
-def _shown(file: str) -> str:
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+    return {"kind": item.kind, "name": item.name, "file": show_at(item.at).rpartition(":")[0], "line": item.at.line}

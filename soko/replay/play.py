@@ -27,12 +27,14 @@ from conversation.authoring.transcripts import (
     Transcript,
     VendorChanges,
 )
+from conversation.engine.flow import Bundle
 from conversation.engine.values import JSON
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import OrderSeen, Rehearsal, rehearse
 from soko.replay.expectations import as_it_is, differences, slots_of, state_of, to_text
 from soko.replay.invariants import message_faults, payment_faults
+from soko.replay.places import find_place
 from soko.replay.world import Impossible, Props, World
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
@@ -123,6 +125,7 @@ class _Scene:
         self.transcript = transcript
         self.chat: list[ChatLine] = []
         self.world: World | None = None
+        self.bundle: Bundle | None = None
 
     @property
     def turns(self) -> int:
@@ -138,6 +141,7 @@ class _Scene:
     def perform(self, rehearsal: Rehearsal, props: Props) -> Failure | None:
         line = self.transcript.line
         try:
+            self.bundle = props.bundle
             self.world = World(rehearsal, props, self.transcript)
             for act, following in _segments(self.transcript):
                 line = act.line
@@ -158,6 +162,7 @@ class _Scene:
         expects: list[Expect] = []
         problem: str | None = None
         try:
+            self.bundle = props.bundle
             self.world = World(rehearsal, props, self.transcript)
             for act, following in _segments(self.transcript):
                 before, reports = len(self.chat), len(self.world.reports)
@@ -180,7 +185,7 @@ class _Scene:
             pushes=len(world.mpesa.prompts) if world is not None else 0,
             queries=world.mpesa.asked if world is not None else 0,
             now=world.clock.now if world is not None else self.transcript.given.now,
-            description=_describe(world) if world is not None and world.reports else "",
+            description=_describe(world, self.bundle) if world is not None and world.reports else "",
             problem=problem,
         )
 
@@ -219,9 +224,12 @@ class _Scene:
 
     def _fail(self, line: int, reasons: Sequence[str], reply: int | None) -> Failure:
         where = f"{self.transcript.file}:{line}"
-        parts = [f"{where}  {self.transcript.name}", "", show_chat(self.chat, marked=reply, reasons=reasons)]
+        wrong = self.chat[reply] if reply is not None else None
+        said_at = find_place(self.bundle, wrong.place) if isinstance(wrong, Reply) and self.bundle is not None else None
+        told = [*reasons, *([f"it is written in {said_at}"] if said_at is not None else [])]
+        parts = [f"{where}  {self.transcript.name}", "", show_chat(self.chat, marked=reply, reasons=told)]
         if self.world is not None and self.world.reports:
-            parts += ["", _describe(self.world)]
+            parts += ["", _describe(self.world, self.bundle)]
         return Failure(line=line, headline=f"{where}  {reasons[0].splitlines()[0]}", report="\n".join(parts))
 
 
@@ -316,24 +324,30 @@ def _find_choice(world: World, act: CustomerTaps, flow: str) -> tuple[Reply, Cho
 # ---------------------------------------------------------------- showing
 
 
-def _describe(world: World) -> str:
+def _describe(world: World, bundle: Bundle | None) -> str:
     """Say where the conversation stands, and how the last turn understood what it heard."""
     last, order = world.reports[-1], world.order()
     lines = [
-        f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else ""),
+        f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else "") + _at(bundle, last.state or ""),
         f"order     {f'{order.number} {order.status}' if order is not None else 'none'}",
         *(f"slot      {name} = {_cut(to_text(value))}" for name, value in slots_of(world).items()),
     ]
     lines += [f"call      {call.name} {_cut(to_text(call.args))} -> {call.outcome}" for call in last.calls]
-    return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry)])
+    return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry, bundle)])
 
 
-def _trace_lines(entry: Mapping[str, JSON]) -> list[str]:
+def _at(bundle: Bundle | None, place: str) -> str:
+    found = find_place(bundle, place) if bundle is not None else None
+    return f"  {found}" if found is not None else ""
+
+
+def _trace_lines(entry: Mapping[str, JSON], bundle: Bundle | None) -> list[str]:
     rest = {name: value for name, value in entry.items() if name not in ("what", "place", "passed") and value not in ("", None)}
     told = ", ".join(f"{name} {value if isinstance(value, str) else to_text(value)}" for name, value in rest.items())
     passed = entry.get("passed")
     reasons = [f"            not {why}" for why in passed] if isinstance(passed, Sequence) and not isinstance(passed, str) else []
-    return [f"trace     {entry.get('what')} {entry.get('place') or ''} {told}".rstrip(), *reasons]
+    place = str(entry.get("place") or "")
+    return [f"trace     {entry.get('what')} {place} {told}".rstrip() + _at(bundle, place), *reasons]
 
 
 def _cut(text: str) -> str:

@@ -2,20 +2,27 @@
 
 import json
 import logging
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any, LiteralString
 from xml.etree import ElementTree
 
 import pytest
 import structlog
 from psycopg import sql
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from conversation.authoring.read_transcripts import parse_transcripts
+from conversation.engine import running
+from conversation.engine.effects import Message
+from payments import stk
+from payments.credentials import Credentials
 from payments.daraja import StkRequest, TransactionType
 from router.databases import SHARED, Databases
 from router.rehearsal import ConsentSeen
@@ -23,7 +30,7 @@ from soko.cli import app
 from soko.embedded import Urls
 from soko.errors import NotReady
 from soko.replay.invariants import message_faults, payment_faults
-from soko.replay.mpesa import Prompt
+from soko.replay.mpesa import Prompt, ScriptedMpesa
 from soko.replay.play import Failure, Played
 from soko.replay.stage import Stage, find_flows, find_transcripts
 
@@ -105,6 +112,8 @@ def test_a_difference_is_shown_in_the_chat_with_the_state_and_the_reasons(stage:
     assert "state     shop.cart" in shown
     assert "order     S0001 DRAFT" in shown
     assert "not entities: no basket_edit in it" in shown
+    assert re.search(r">> it is written in flows/shop\.yaml:\d+\n", shown)
+    assert "state     shop.cart  flows/shop.yaml:" in shown
 
 
 @pytest.mark.parametrize(
@@ -296,6 +305,56 @@ def test_a_timer_that_fails_fails_the_transcript(stage: Stage, flows: Path) -> N
     failure = failure_of(play(stage, "- customer: hi\n- bot: Well?\n- clock: +1h\n- bot: nothing", file=flows))
 
     assert "a timer broke its turn" in failure.report
+
+
+PAY = "- customer: hi\n- bot: ...\n- customer: pay\n- bot: ..."
+push_next = stk.push_next
+
+
+def push_twice(databases: Databases, mpesa: ScriptedMpesa, **more: Any) -> bool:
+    pushed = push_next(databases, mpesa, **more)
+    opened = Credentials(consumer_key=SecretStr("x"), consumer_secret=SecretStr("x"), passkey=SecretStr("x"))
+    mpesa.push(mpesa.prompts[-1].request, opened, SecretStr("x"))
+    return pushed
+
+
+def push_after(statement: LiteralString) -> Callable[..., bool]:
+    """Push after something was changed past every guard of the database."""
+
+    def push(databases: Databases, mpesa: ScriptedMpesa, **more: Any) -> bool:
+        with databases.ops_at(SHARED) as ops:
+            ops.execute("SET LOCAL session_replication_role = replica")
+            ops.execute(statement)
+            ops.execute("SET LOCAL session_replication_role = origin")
+        return push_next(databases, mpesa, **more)
+
+    return push
+
+
+@pytest.mark.parametrize(
+    ("push", "reason"),
+    [
+        (push_twice, "2 prompts were pushed for 1 payment intents"),
+        (
+            push_after("UPDATE orders SET confirmed_at = confirmed_at + interval '1 minute'"),
+            "a prompt stands on a PAY that is older than the order's confirmation",
+        ),
+    ],
+)
+def test_a_shop_that_breaks_a_rule_of_payment_fails_every_transcript_that_comes_by(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, push: Callable[..., bool], reason: str
+) -> None:
+    monkeypatch.setattr(stk, "push_next", push)
+    failure = failure_of(play(stage, PAY, given=CONFIRMED, mpesa="{push: [accepted, accepted]}"))
+
+    assert f">> {reason}" in failure.report
+
+
+def test_a_message_that_whatsapp_would_refuse_fails_the_transcript(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "render", lambda _text, **_shown: [Message(text="x" * 4097)])
+    failure = failure_of(play(stage, "- customer: hi\n- bot: ..."))
+
+    assert ">> WhatsApp would refuse this message: text: 4097 characters, at most 4096" in failure.report
 
 
 def test_message_faults_are_those_of_whatsapp() -> None:
