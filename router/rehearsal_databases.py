@@ -68,9 +68,9 @@ def _ensure(server: str, which: Which, fingerprint: str, platform: str | None) -
 
 
 def _fill(url: str, which: Which, platform: str | None) -> None:
-    from router import migrating, seeding  # noqa: PLC0415 - half a second, once a schema
+    from router import migrating, revisions, seeding  # noqa: PLC0415 - half a second, once a schema
 
-    migrating.upgrade(url, migrating.Which(which))
+    migrating.upgrade(url, revisions.Which(which))
     if platform is None:
         seeding.seed_platform(url)
     else:

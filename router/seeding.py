@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 
 from router.errors import Broken, Refused
 from router.keys import hash_key
-from router.migrating import Which, connect, current, heads
+from router.revisions import Which, connect, current, heads
 from router.seeds import development
 from router.seeds.development import CAPABILITIES, INTERNAL_KEY, INTERNAL_KEY_NAME, SHOPS, Shop
 

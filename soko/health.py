@@ -7,10 +7,10 @@ from typing import Final
 import redis
 from fastapi import APIRouter, Response
 
-from router import migrating
+from router import revisions
 from router.databases import Databases
 from router.errors import Unavailable
-from router.migrating import Which
+from router.revisions import Which
 from router.wakeups import QueueName, heartbeat_key
 
 OK: Final = "ok"
@@ -19,7 +19,7 @@ OK: Final = "ok"
 def build_routes(databases: Databases, client: redis.Redis, clock: Callable[[], datetime]) -> APIRouter:
     """GET /healthz: the process answers. GET /readyz: databases, migrations, Redis and workers; 503 if one is not ok."""
     routes = APIRouter(tags=["health"])
-    heads = migrating.heads()
+    heads = revisions.heads()
 
     @routes.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -39,9 +39,9 @@ def _databases(databases: Databases, heads: Mapping[str, str]) -> dict[str, str]
     """A dedicated database that is away is its vendor's trouble alone, so it is not asked here."""
     try:
         with databases.platform() as conn:
-            platform = _revision(migrating.current(conn, Which.PLATFORM), heads[Which.PLATFORM])
+            platform = _revision(revisions.current(conn, Which.PLATFORM), heads[Which.PLATFORM])
         with databases.ops_at(databases.ops_targets()[0]) as conn:
-            ops = _revision(migrating.current(conn, Which.OPS), heads[Which.OPS])
+            ops = _revision(revisions.current(conn, Which.OPS), heads[Which.OPS])
     except Unavailable as error:
         return {"databases": str(error)}
     return {"platform": platform, "ops": ops}

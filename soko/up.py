@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from router import migrating, seeding
-from router.migrating import Which
+from router import revisions, seeding
+from router.revisions import Which
 from soko.children import Children
 from soko.embedded import Urls, engines, revive
 from soko.errors import NotReady
@@ -85,8 +85,14 @@ def is_free(port: int) -> bool:
 
 def prepare(settings: Settings, urls: Urls) -> None:
     """Bring both databases to the newest revision, in development with the seed's vendors."""
-    migrating.upgrade(urls.platform, Which.PLATFORM)
-    migrating.upgrade(urls.ops, Which.OPS)
+    heads = revisions.heads()
+    for url, which in ((urls.platform, Which.PLATFORM), (urls.ops, Which.OPS)):
+        with revisions.connect(url) as conn:
+            is_current = revisions.current(conn, which) == heads[which]
+        if not is_current:
+            from router import migrating  # noqa: PLC0415 - Alembic takes a second, and a second start does not need it
+
+            migrating.upgrade(url, which)
     if settings.is_development:
         seeding.seed_platform(urls.platform)
         seeding.seed_ops(urls.ops, urls.platform)
@@ -95,17 +101,18 @@ def prepare(settings: Settings, urls: Urls) -> None:
 def await_ready(url: str, children: Children) -> None:
     """Wait until this address answers 200. Errors: NotReady with its last answer."""
     end, last = time.monotonic() + READY_SECONDS, "no answer"
-    while time.monotonic() < end:
-        children.check()
-        try:
-            answer = httpx.get(url, timeout=5, trust_env=False)
-        except httpx.TransportError as error:
-            last = str(error)
-        else:
-            if answer.status_code == 200:
-                return
-            last = answer.text
-        time.sleep(0.05)
+    with httpx.Client(timeout=5, trust_env=False) as http:
+        while time.monotonic() < end:
+            children.check()
+            try:
+                answer = http.get(url)
+            except httpx.TransportError as error:
+                last = str(error)
+            else:
+                if answer.status_code == 200:
+                    return
+                last = answer.text
+            time.sleep(0.05)
     raise NotReady(f"{url} is not ready after {READY_SECONDS:.0f} s. Its last answer: {last}")
 
 

@@ -24,6 +24,7 @@ from psycopg import sql
 
 from router.databases import Databases
 from router.ids import VendorId
+from router.revisions import Which
 from soko.embedded import Urls, engines, locked, open_lock, stop_kept, take
 from soko.settings import Settings
 
@@ -260,7 +261,7 @@ def _make_templates(server: str, run: Path) -> None:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
             admin.execute(statement.format(sql.Identifier(template_name(run, name))))
         urls[name] = with_database(server, template_name(run, name))
-        migrating.upgrade(urls[name], migrating.Which(name))
+        migrating.upgrade(urls[name], Which(name))
     seeding.seed_platform(urls["platform"])
     seeding.seed_ops(urls["ops"], urls["platform"])
     for url in urls.values():

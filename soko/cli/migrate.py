@@ -75,7 +75,8 @@ def seed(database: Annotated[Seeded, typer.Argument(help="platform or ops")]) ->
 
 
 def _upgrade(name: str, url: str, which: str) -> None:
-    from router.migrating import Which, heads, upgrade
+    from router.migrating import upgrade
+    from router.revisions import Which, heads
 
     before = upgrade(url, Which(which))
     head = heads()[Which(which)]
@@ -84,7 +85,8 @@ def _upgrade(name: str, url: str, which: str) -> None:
 
 def _check(database: Database | None) -> None:
     """Migrate an empty pair of databases, in memory, and compare."""
-    from router.migrating import Which, check, upgrade
+    from router.migrating import check, upgrade
+    from router.revisions import Which
 
     with _scratch_engines() as urls:
         upgrade(urls.platform, Which.PLATFORM)

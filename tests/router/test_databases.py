@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from router.databases import SHARED, Databases, OpsTarget
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
 from router.inbox import EntryKind, NewEntry, accept
-from router.migrating import Which
+from router.revisions import Which
 from router.secret_refs import open_secret
 from router.seeding import DUKA_LA_PILI
 from router.work import unit_of_work
@@ -324,6 +325,7 @@ def test_a_forked_child_opens_its_own_connections(databases: Databases, vendor_i
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(30)  # a child that waits for ever would make us wait for ever
         try:
             with databases.ops(vendor_id) as conn:
                 os.write(writing, str(conn.info.backend_pid).encode())

@@ -5,12 +5,14 @@ from typing import LiteralString, TypeVar
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg.rows import dict_row
 from sqlalchemy import UniqueConstraint
 
-from router import migrating, seeding
+from router import migrating, revisions, seeding
 from router.errors import Broken, Refused, Unavailable
-from router.migrating import Which
+from router.revisions import Which
 from router.seeding import MAMA_DUKA
 from soko.embedded import Urls
 from tests.servers import scratch_database
@@ -34,7 +36,9 @@ def empty(servers: Urls) -> Iterator[str]:
 
 def at_once(count: int, work: Callable[..., T], *arguments: object) -> list[T]:
     """Do the same in several processes at once: Alembic's context belongs to its process."""
-    with get_context("fork").Pool(count) as pool:
+    server = get_context("forkserver")  # a fork of this process could inherit a lock that one of its threads holds
+    server.set_forkserver_preload(["router.migrating", "router.seeding"])
+    with server.Pool(count) as pool:
         return [done.get(60) for done in [pool.apply_async(work, arguments) for _ in range(count)]]
 
 
@@ -43,9 +47,17 @@ def objects(url: str) -> list[str]:
         return [row["name"] for row in conn.execute(OBJECTS)]
 
 
+def test_the_files_have_the_head_that_alembic_sees() -> None:
+    for which, head in revisions.heads().items():
+        config = Config()
+        config.set_main_option("script_location", str(revisions.SCRIPTS / which))
+        config.set_main_option("path_separator", "os")
+        assert head == ScriptDirectory.from_config(config).get_current_head()
+
+
 @pytest.mark.parametrize("which", Which)
 def test_four_migrators_at_once_migrate_a_fresh_database_once(empty: str, which: Which) -> None:
-    head = migrating.heads()[which]
+    head = revisions.heads()[which]
     assert sorted(at_once(4, migrating.upgrade, empty, which), key=str) == sorted([None, head, head, head], key=str)
 
 
@@ -59,7 +71,7 @@ def test_a_database_goes_up_down_and_up_again_and_down_leaves_nothing(empty: str
     migrating.upgrade(empty, which)
     assert sorted(objects(empty)) == there
     with psycopg.connect(empty, row_factory=dict_row) as conn:
-        assert migrating.current(conn, which) == migrating.heads()[which]
+        assert revisions.current(conn, which) == revisions.heads()[which]
 
 
 def test_the_migrations_make_the_tables_that_the_code_has(database_urls: dict[str, str]) -> None:
@@ -95,7 +107,7 @@ def test_a_server_that_is_away_is_unavailable() -> None:
 @pytest.mark.parametrize("which", Which)
 def test_a_database_that_was_never_migrated_has_no_revision(empty: str, which: Which) -> None:
     with psycopg.connect(empty, row_factory=dict_row) as conn:
-        assert migrating.current(conn, which) is None
+        assert revisions.current(conn, which) is None
 
 
 def test_every_revision_gives_up_a_lock_it_cannot_get() -> None:

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from typing import Any, Final
 
 import httpx
@@ -17,13 +17,15 @@ import uvicorn
 from router.databases import Databases
 from router.ids import VendorId
 from router.story import Story, tell
+from router.wakeups import QueueName
 from router.work import unit_of_work
 from soko.assembly import build_turns
 from soko.embedded import Urls
-from soko.settings import Settings, to_variable
+from soko.settings import Settings
 from soko.simulators import daraja, whatsapp
 from soko.simulators.serving import running
 from soko.web import build_app
+from soko.workers import work_all
 
 NUMBER: Final = "100000000000001"
 PATIENCE_SECONDS: Final = 30.0
@@ -40,7 +42,7 @@ class Shop:
     whatsapp_url: str
     daraja_url: str
     http: httpx.Client
-    worker: subprocess.Popen[bytes] | None = None
+    worker: ForkServerProcess | None = None
     phone: str = "254700000001"
 
     # the customer
@@ -115,24 +117,29 @@ class Shop:
     # the worker
 
     def start_worker(self) -> None:
-        """Start `soko worker`: three processes, one a queue."""
-        environment = {to_variable(name): str(getattr(self.settings, name)) for name in Settings.model_fields}
-        self.worker = subprocess.Popen(
-            [sys.executable, "-m", "soko", "worker"],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        """Start what `soko worker` runs: three processes, one a queue. They fork off a server that imported it all once."""
+        server = get_context("forkserver")
+        server.set_forkserver_preload(["soko.workers"])
+        self.worker = server.Process(target=_work, args=(self.settings,))
+        self.worker.start()
 
     def kill_worker(self) -> None:
         """Kill the worker and its children with -9, all at once."""
         if self.worker is not None:
+            assert self.worker.pid is not None
             with suppress(ProcessLookupError):
                 os.killpg(self.worker.pid, signal.SIGKILL)
-            self.worker.wait()
+            self.worker.kill()  # who was killed before it had a group of its own
+            self.worker.join()
             self.worker = None
+
+
+def _work(settings: Settings) -> None:
+    os.setsid()
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        work_all(settings, list(QueueName))
 
 
 class Web(uvicorn.Server):

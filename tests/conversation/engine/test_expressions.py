@@ -1,7 +1,5 @@
 """Conditions and texts: what they can do, and that nothing dangerous even loads."""
 
-import time
-
 import pytest
 
 from conversation.engine.expressions import ExpressionError, compile_expression, compile_text, is_written, make_environment
@@ -106,14 +104,14 @@ BOMBS = [
 ]
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize("source", BOMBS)
 def test_no_bomb_loads(source: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(ExpressionError):
         compile_expression(ENVIRONMENT, source)
-    assert time.perf_counter() - started < 0.1
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "source",
     [
@@ -138,10 +136,8 @@ def test_no_bomb_loads(source: str) -> None:
     ],
 )
 def test_no_bomb_hides_in_a_text(source: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(ExpressionError):
         compile_text(ENVIRONMENT, source)
-    assert time.perf_counter() - started < 0.1
 
 
 def test_what_grows_while_running_is_stopped() -> None:

