@@ -234,6 +234,19 @@ def test_stock_that_one_transcript_sets_is_unknown_to_the_next(stage: Stage) -> 
     assert play(stage, chat).failure is None
 
 
+def test_a_vendor_who_changes_the_shop_changes_it_for_this_transcript_alone(stage: Stage) -> None:
+    stops = "- vendor: {stops: [payments.mpesa_stk, Mkate 400g], stock: {Unga 2kg: 1}}\n- bot: nothing\n"
+    refused = "- customer: hi\n- bot: ...\n- customer: pay\n- bot: ~can't be used\n- bot: {at: handoff.say}"
+    sold_out = "- customer: 2 unga\n- bot: ~only 1 of Unga\n- bot: {at: browse.ask}\n- customer: 1 mkate\n- bot: ~didn't find"
+
+    assert play(stage, stops + refused, given=CONFIRMED).failure is None
+    assert play(stage, stops + sold_out).failure is None
+    assert play(stage, PAYS, given=CONFIRMED, mpesa="{push: [accepted]}").failure is None
+    assert play(stage, "- customer: 2 unga na 1 mkate\n- bot: {at: cart.ask, text: ~Mkate}").failure is None
+    unknown = play(stage, "- vendor: {stops: payments.mpesa}\n- bot: nothing")
+    assert "the shop has no product 'payments.mpesa'" in failure_of(unknown).report
+
+
 def test_a_wall_time_is_the_next_one_in_nairobi(stage: Stage) -> None:
     chat = """
     - customer: 2 unga
@@ -526,6 +539,43 @@ def test_the_command_prints_one_object_when_asked(soko: Callable[..., Result], c
     right, wrong = report["transcripts"]
     assert (right["name"], right["passed"], right["failure"]) == ("is right", True, None)
     assert (wrong["line"], wrong["failure"]["line"]) == (8, 13)
+
+
+def test_the_command_tells_what_no_transcript_meets(soko: Callable[..., Result], copied: Path) -> None:
+    (copied / "two.test.yaml").write_text(TWO.partition("---")[0])
+    done = soko("replay", "--fail-under", "5")
+
+    assert done.exit_code == 1
+    assert re.search(r"^states +2 of 39 +5\.1 %$", done.stdout, re.MULTILINE)
+    assert re.search(r"^commands +0 of 41 +0\.0 %$", done.stdout, re.MULTILINE)
+    assert re.search(r"^flows/shop\.yaml:\d+  ways +shop\.pay -- edit --> shop\.amend$", done.stdout, re.MULTILINE)
+    assert done.stderr == "soko: 0.0 % is covered, and 5 % is asked for\n"
+
+    report = json.loads(soko("replay", "--coverage", "--json").stdout)["coverage"]
+    assert report["kinds"]["states"] == {"covered": 2, "of": 39, "percent": 5.1}
+    assert {"kind", "name", "file", "line"} == set(report["missing"][0])
+    assert report["excused"][0]["why"]
+
+
+def test_the_command_draws_how_often_a_flow_went_where(soko: Callable[..., Result], copied: Path) -> None:
+    (copied / "two.test.yaml").write_text(TWO.partition("---")[0])
+    drawn, unknown = soko("replay", "--draw", "shop"), soko("replay", "--draw", "shoop")
+
+    assert drawn.stdout.startswith("flowchart TD\n")
+    assert 's_cart(["cart<br/>asks<br/>1x"])' in drawn.stdout
+    assert (unknown.exit_code, unknown.stderr.partition(";")[0]) == (2, "soko: there is no flow shoop")
+
+
+def test_the_command_rewrites_what_transcripts_expect(
+    soko: Callable[..., Result], copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert soko("replay", "--update", "--yes").exit_code == 2
+    assert (copied / "two.test.yaml").read_text() == TWO
+
+    monkeypatch.delenv("CI")
+    assert soko("replay", "--update", "--yes").exit_code == 0
+    assert (copied / "two.test.yaml").read_text() == TWO.replace("pay.ask", "cart.ask")
 
 
 def test_the_command_needs_something_to_play(soko: Callable[..., Result]) -> None:
