@@ -21,7 +21,7 @@ from soko.logs import configure
 from soko.replay.stage import Stage, find_transcripts
 from soko.settings import Settings
 
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 BARE: Final = 1000
 
 
