@@ -260,7 +260,7 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
         ("a: 1\n---\nb: 2\n", "one document"),
         ("{[a]: 1}", "a key is a word"),
         ("", "empty"),
-        ("\tx: 1", "not valid YAML"),
+        ("\tx: 1", "a tab stands here"),
         ("\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10) if n else 'x'}]" for n in range(9)), "expand"),
     ],
 )
