@@ -1,4 +1,4 @@
-"""What authors get wrong most often is told once, where they would mend it, in their own words. § stands where the caret must point."""
+"""What authors get wrong most often is told once, where they would mend it. § stands where the caret must point."""
 
 import pytest
 
