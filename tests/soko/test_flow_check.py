@@ -61,7 +61,7 @@ def test_explain_prints_the_page_of_every_code() -> None:
         ended, said = check("--explain", code.lower())
         assert ended == 0
         assert said.startswith(f"# {code}: ")
-        assert code in ELSEWHERE or ("## Wrong" in said or "```yaml" in said) and "## Right" in said
+        assert code in ELSEWHERE or (("## Wrong" in said or "```yaml" in said) and "## Right" in said)
 
 
 def test_products_are_checked_when_they_are_given(folder: Path, tmp_path: Path) -> None:
