@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from conversation.authoring.check.ways import Ways
 from conversation.authoring.explore_moves import Move, Moves, Place
 from conversation.authoring.live_slots import live_slots
 from conversation.authoring.pretend import START, Ending, Pretend, World, shape
@@ -110,7 +109,7 @@ class _Explorer:
 
     def run(self) -> Explored:
         queue: deque[Key] = deque()
-        for start in (START, SUNDAY_NIGHT) if _look_at_the_clock(self.bundle) else (START,):
+        for start in (START, SUNDAY_NIGHT) if self.moves.clocked else (START,):
             for seed in _seeds(self.bundle):
                 first = Place(snapshot=Snapshot.fresh(seed), world=self.pretend.begin(), timers={}, depth=0, start=start)
                 key = self._key(first)
@@ -322,11 +321,6 @@ def _returned(event: Event, ending: Ending) -> Returned:
 def _visited(count: int, limit: int) -> int:
     """How often a state was entered, as far as anything asks: of a limit far away only its last steps."""
     return count if limit and (limit <= _FEW or count >= limit - 1) else 0
-
-
-def _look_at_the_clock(bundle: Bundle) -> bool:
-    reads = (read for flow in bundle.flows.values() for state in flow.states.values() for read in Ways(flow, state).reads)
-    return any("now" in read.names for read in reads)
 
 
 def _seeds(bundle: Bundle) -> list[str]:

@@ -1,13 +1,14 @@
 """What may happen next in a situation: everything that a customer, the vendor's people, time and M-Pesa may do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from conversation.authoring.pretend import NONSENSE, Pretend, World, phrases_for, read_phrases, shortest_match
+from conversation.authoring.check.ways import Ways
+from conversation.authoring.pretend import NONSENSE, START, Pretend, World, phrases_for, read_phrases, shortest_match
 from conversation.engine.events import Event, Happened, PersonLeft, PersonSaid, Said, Tapped, TimerFired
-from conversation.engine.flow import VENDOR, Ask, Bundle, FormField, State
+from conversation.engine.flow import VENDOR, Ask, Bundle, Flow, FormField, State
 from conversation.engine.match import PICKED, to_choice_id
 from conversation.engine.silence import EXPIRES, REMIND
 from conversation.engine.snapshot import Frame, Snapshot, Wait
@@ -51,13 +52,17 @@ class Moves:
         self.phrases = {name: phrases_for(bundle.catalogue, name) for name in bundle.catalogue.entities}
         self.read = {name: read_phrases(bundle.catalogue, name) for name in bundle.catalogue.entities}
 
+        clocked = tuple(flow.name for flow in bundle.flows.values() if _looks_at_the_clock(flow))
+        # At another time of day only flows that look at the clock go on otherwise; those that others call need their callers.
+        self.clocked = clocked if all(bundle.flows[name].starts for name in clocked) else tuple(bundle.flows)
+
     def of(self, place: Place) -> Iterator[Move]:
         """Every move."""
         snapshot, world = place.snapshot, place.world
         at = place.start + timedelta(minutes=snapshot.turn + 1)
         wait = snapshot.frames[-1].wait if snapshot.frames else None
         if wait is None:
-            yield from self._beginnings(world, at)
+            yield from self._beginnings(world, at, self.clocked if place.start != START else self.bundle.flows)
         else:
             frame = snapshot.frames[-1]
             state = self.bundle.flows[frame.flow].states[frame.state]
@@ -82,11 +87,12 @@ class Moves:
         told += f", meaning {intent}" if intent is not None else ""
         return Move(told=told, event=event, world=world, written=known, times=times, consents=consents, speaks=True)
 
-    def _beginnings(self, world: World, at: datetime) -> Iterator[Move]:
+    def _beginnings(self, world: World, at: datetime, flows: Collection[str]) -> Iterator[Move]:
         vendor = "-".join(str(self.pretend.context(world).vendor["name"]).lower().split())
-        yield self._said(NONSENSE, world, at)
-        for flow in self.bundle.flows.values():
-            for start in flow.starts:
+        if len(flows) == len(self.bundle.flows):
+            yield self._said(NONSENSE, world, at)
+        for name in flows:
+            for start in self.bundle.flows[name].starts:
                 if start.words:
                     yield self._said(min(start.words), world, at)
                 if start.link is not None:
@@ -212,6 +218,10 @@ class Moves:
                 old = Happened(id="e", at=at, name=spec.name, key="attempt-of-old", outcome=outcome, carries=carries)
                 if outcome not in snapshot.settled.get("attempt-of-old", ()):
                     yield Move(told=f"a late {told}", event=old, world=world, written=None)
+
+
+def _looks_at_the_clock(flow: Flow) -> bool:
+    return any("now" in read.names for state in flow.states.values() for read in Ways(flow, state).reads)
 
 
 def _fixed_titles(ask: Ask) -> Iterator[tuple[str, str]]:
