@@ -78,16 +78,6 @@ Node: TypeAlias = Scalar | Map | Items
 
 def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node]:
     """Parse one file. Raises FlowErrors with the one thing that makes it unreadable."""
-    if len(data) > LARGEST:
-        raise FlowErrors(
-            [
-                Problem(
-                    code="Y1",
-                    message=f"this file has {len(data) // 1024} kB; {LARGEST // 1024} kB is the most",
-                    at=At(file=file, line=1, column=1),
-                )
-            ]
-        )
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -95,28 +85,30 @@ def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node
         raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
     source = Source(file=file, text=text, lines=tuple(text.split("\n")))
     problems.know(source)
-    _refuse_brackets(source)
-    _refuse_crowd(source)
+    too_much = find_too_much(source)
+    if too_much is not None:
+        raise FlowErrors([too_much])
     return source, _Composer(source).compose()
 
 
-def _refuse_brackets(source: Source) -> None:
-    """Hundreds of open brackets cost the parser seconds before it says anything, so they are counted beforehand."""
+def find_too_much(source: Source) -> Problem | None:
+    """What would cost the parser seconds before it says anything: a file too large, hundreds of open brackets, or a crowd."""
+    size = len(source.text.encode())
+    if size > LARGEST:
+        return _too_much(source, f"this file has {size // 1024} kB; {LARGEST // 1024} kB is the most")
     depth = 0
     for found in _BRACKETS.finditer(source.text):
         depth += 1 if found[0] in "[{" else -1
         if depth > OPEN_BRACKETS:
-            line = source.text.count("\n", 0, found.start()) + 1
-            at = At(file=source.file, line=line, column=found.start() - source.text.rfind("\n", 0, found.start()))
-            raise FlowErrors([Problem(code="Y1", message=f"nested deeper than {DEEPEST}", at=at)])
+            return _too_much(source, f"nested deeper than {DEEPEST}", found.start())
+    if sum(1 for _ in _ENTRIES.finditer(source.text)) > MOST_NODES:
+        return _too_much(source, f"more than {MOST_NODES} entries: write several files")
+    return None
 
 
-def _refuse_crowd(source: Source) -> None:
-    """Parsing tens of thousands of entries takes seconds, so files that cannot hold fewer are refused unparsed."""
-    entries = sum(1 for _ in _ENTRIES.finditer(source.text))
-    if entries > MOST_NODES:
-        message = f"more than {MOST_NODES} entries: write several flows, each in its own file"
-        raise FlowErrors([Problem(code="Y1", message=message, at=At(file=source.file, line=1, column=1))])
+def _too_much(source: Source, message: str, start: int = 0) -> Problem:
+    at = At(file=source.file, line=source.text.count("\n", 0, start) + 1, column=start - source.text.rfind("\n", 0, start))
+    return Problem(code="Y1", message=message, at=at)
 
 
 class _Composer:
