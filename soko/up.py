@@ -101,17 +101,18 @@ def prepare(settings: Settings, urls: Urls) -> None:
 def await_ready(url: str, children: Children) -> None:
     """Wait until this address answers 200. Errors: NotReady with its last answer."""
     end, last = time.monotonic() + READY_SECONDS, "no answer"
-    while time.monotonic() < end:
-        children.check()
-        try:
-            answer = httpx.get(url, timeout=5, trust_env=False)
-        except httpx.TransportError as error:
-            last = str(error)
-        else:
-            if answer.status_code == 200:
-                return
-            last = answer.text
-        time.sleep(0.05)
+    with httpx.Client(timeout=5, trust_env=False) as http:
+        while time.monotonic() < end:
+            children.check()
+            try:
+                answer = http.get(url)
+            except httpx.TransportError as error:
+                last = str(error)
+            else:
+                if answer.status_code == 200:
+                    return
+                last = answer.text
+            time.sleep(0.05)
     raise NotReady(f"{url} is not ready after {READY_SECONDS:.0f} s. Its last answer: {last}")
 
 
