@@ -3,6 +3,7 @@
 from functools import cache
 
 from conversation.authoring.explore import SILENCE, Explored, Finding, explore
+from conversation.authoring.live_slots import live_slots
 from conversation.authoring.load import build_bundle, build_unchecked
 from conversation.authoring.made_tests import choose_paths, write_tests
 from conversation.authoring.pretend import PHRASES, Pretend, World, phrases_for, sample, shape
@@ -263,3 +264,14 @@ def test_samples_and_shapes_follow_the_type() -> None:
     assert sample(kind, empty=True) == {"count": 0, "words": [], "maybe": None}
     assert shape(sample(kind)) == {"count": True, "words": [True], "maybe": True}
     assert shape(sample(kind, empty=True)) == {"count": False, "words": [], "maybe": None}
+
+
+def test_a_slot_counts_as_long_as_anything_may_read_it() -> None:
+    flows = shop_bundle().flows
+    live = live_slots(flows["shop"])
+    assert (live["cart"], live["receipt"]) == ({"page"}, frozenset())  # `edit` is set anew before `change` reads it
+    assert live["quantity"] == {"page", "product"}
+    assert live["browse"] == {"page", "shelf"}  # what the state has set before it asks
+    support = live_slots(flows["support"])
+    assert {"branch", "what", "items", "day", "notes"} <= support["details"]  # known answers are not asked again
+    assert live_slots(flows["pick_branch"])["none_of_them"] == {"branch"}  # what the flow gives
