@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from conversation.authoring.draw import BoxKind, Drawing
-from conversation.authoring.way_names import NOT_UNDERSTOOD, Way, locate_ways, taken_ways
+from conversation.authoring.way_names import NOT_UNDERSTOOD, Way, edges_of, locate_ways, taken_ways
 from conversation.engine.flow import At, Bundle, CallFlow, CallService, Flow, Form, Line, State, Text
 from conversation.engine.values import JSON
 
@@ -195,16 +195,7 @@ def _said(lines: Iterable[Line]) -> Iterator[Text]:
 
 def _lines(state: State) -> Iterator[Line]:
     yield from state.say
-    edges = [redirect.edge for redirect in state.redirects]
-    for action in state.do:
-        if isinstance(action, CallService | CallFlow):
-            edges += action.otherwise.values()
-    edges += [reply.edge for reply in state.replies]
-    edges += [command.edge for command in state.commands if state.waits]
-    edges += [after.edge for after in state.after]
-    edges += list(state.wait.outcomes.values()) if state.wait is not None else []
-    edges += [state.people.back] if state.people is not None and state.people.back is not None else []
-    for edge in edges:
+    for _, edge in edges_of(state):
         yield from edge.say
     if state.unmatched is not None:
         yield from state.unmatched.say
@@ -245,8 +236,8 @@ def _met(entry: Entry) -> Iterator[tuple[str, str]]:
                 yield "replies", f"{place}: {NOT_UNDERSTOOD if rung == 'unmatched' else by}"
         case "returned":
             yield "outcomes", f"{place}: {entry.get('call')} {entry.get('outcome')}"
-        case "came back" if entry.get("flow"):
-            yield "outcomes", f"{place}: {entry.get('flow')} {entry.get('result')}"
+        case "ended" if entry.get("back"):
+            yield "outcomes", f"{entry.get('back')}: {place} {entry.get('result')}"
         case "event":
             yield "outcomes", f"{place}: {entry.get('name')} {entry.get('outcome')}"
         case "timer":
