@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from conversation import context, hearing, services
-from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Schedule, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
     FromCustomer,
@@ -264,6 +264,8 @@ class Turns:
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
         waiting = {timer.name: timer.due_at for timer in turn.set_timers if timer.turn == snapshot.waiting_turn}
         timers.set_all(work, conversation.id, turn=snapshot.waiting_turn, due=waiting)
+        for later in turn.schedules:
+            timers.schedule(work, conversation.id, flow=later.flow, turn=later.turn, due_at=later.due_at)
         if turn.language is not None:
             customers.set_language(work, customer.id, turn.language)
         for fact in turn.hand_offs:
@@ -324,6 +326,7 @@ class _Turn:
     order_id: OrderId
     sends: list[Send] = field(default_factory=list)
     set_timers: list[SetTimer] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
     hand_offs: list[HandOff] = field(default_factory=list)
     metrics: list[Emit] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
@@ -342,6 +345,8 @@ class _Turn:
                     self.sends.append(effect)
                 case SetTimer():
                     self.set_timers.append(effect)
+                case Schedule():
+                    self.schedules.append(effect)
                 case HandOff():
                     self.hand_offs.append(effect)
                 case Ended(result=result):

@@ -17,6 +17,7 @@ from conversation.engine.events import Event, Happened, Returned, Said, Tapped, 
 from conversation.engine.expressions import ExpressionError
 from conversation.engine.flow import Bundle, State
 from conversation.engine.match import PICKED, to_choice_id
+from conversation.engine.schedule import SCHEDULE
 from conversation.engine.silence import EXPIRES, REMIND
 from conversation.engine.snapshot import Frame, Snapshot, Wait
 from conversation.engine.step import step
@@ -206,6 +207,9 @@ class _Explorer:
             for meanwhile in self._meanwhile(world):
                 yield from self._heard(state, frame, wait, meanwhile, at)
                 yield from self._timers(place, wait, meanwhile)
+        for flow, set_by in snapshot.scheduled.items():
+            event = TimerFired(at=at, name=f"{SCHEDULE}{flow}", turn=set_by)
+            yield Move(told=f"{flow} starts by the clock", event=event, world=world, written=None)
         yield from self._events(snapshot, world, at)
 
     def _meanwhile(self, world: World) -> Iterator[World]:
@@ -382,7 +386,7 @@ class _Explorer:
             for frame in place.snapshot.frames
         ]
         world = replace(place.world, attempt=min(place.world.attempt, 2))
-        return repr((frames, world, sorted(name.partition("@")[0] for name in place.timers)))
+        return repr((frames, world, sorted(place.snapshot.scheduled), sorted(name.partition("@")[0] for name in place.timers)))
 
     def _limit(self, frame: Frame, state: str) -> int:
         visits = self.bundle.flows[frame.flow].states[state].visits

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
@@ -24,10 +25,12 @@ from conversation.engine.flow import (
     SetSlots,
     Slot,
     SmallAction,
+    StartLater,
 )
-from conversation.engine.types import MONEY, OneOf, OrNone, Type, describe, fits
+from conversation.engine.types import MONEY, STRING, OneOf, OrNone, Type, describe, fits
 
 RESUME = "resume"
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -186,15 +189,17 @@ class PartReader(Reader):
         if isinstance(item, Map) and item.get("call") is not None:
             self.add("Y2", item.key("call"), "a call stands under a state's `do`, not here", "go to a state that makes the call")
             return None
-        found = self.map(item, "an entry of `do`", ("set", "switch_language", "emit"))
+        found = self.map(item, "an entry of `do`", ("set", "switch_language", "emit", "schedule"))
         if found is None or len(found.entries) != 1:
             if found is not None:
-                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set`, `switch_language` or `emit`")
+                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set`, `switch_language`, `emit` or `schedule`")
             return None
         if found.get("set") is not None:
             return self.set_slots(found.get("set"), scope)
         if found.get("emit") is not None:
             return self._emit(found.get("emit"), scope)
+        if found.get("schedule") is not None:
+            return self._schedule(found.get("schedule"), scope)
         to = self.name(found.get("switch_language"), "language", self.shared.languages)
         return ChangeLanguage(to=to) if to else None
 
@@ -210,6 +215,39 @@ class PartReader(Reader):
         if name is not None and _METRIC.fullmatch(name.text) is None:
             self.add("Y2", name, "a metric is named with a-z, 0-9 and _, at most 40 of them")
         return EmitMetric(name=name.text, value=value[0] if value else None, at=name.at) if name else None
+
+    def _schedule(self, node: Node | None, scope: Scope) -> StartLater | None:
+        """`schedule: {flow, after, between}`, or {flow, date, at}: the date is written out, or in a slot."""
+        found = self.map(node, "`schedule`", ("flow", "after", "date", "at", "between"))
+        if found is None:
+            return None
+        word = self.need(found, "flow", "`schedule`")
+        flow = self.name(word, "flow", self.names.flows, "T1")
+        if (found.get("after") is None) == (found.get("date") is None):
+            self.add("Y2", found, "a flow starts `after` so long, or on a `date`", "one of the two")
+            return None
+        seconds = self.duration(found.get("after"), "`after`")
+        day = self._date(found.get("date"), scope)
+        hours = self.hours(found)
+        minute = self.minute(self.need(found, "at", "a `date`"), "`at`") if found.get("date") is not None else 0
+        if found.get("date") is None and found.get("at") is not None:
+            self.add("Y2", found.key("at"), "`at` belongs to `date`")
+        if flow is None or hours is None or minute is None or (seconds is None and day is None):
+            return None
+        if not self._visitable(word, flow):
+            return None
+        return StartLater(flow=flow, seconds=seconds, date=day, minute=minute, hours=hours, at=found.at)
+
+    def _date(self, node: Node | None, scope: Scope) -> Condition | None:
+        if not isinstance(node, Scalar) or _DATE.fullmatch(node.text) is None:
+            read = self.value(node, scope, "`date`", STRING)
+            return read[0] if read else None
+        try:
+            date.fromisoformat(node.text)
+        except ValueError:
+            self.add("Y2", node, f"there is no day {node.text}")
+            return None
+        return self.constant(node, node.text)
 
     EDGE = ("do", "say", "go", "then", "call")
 
