@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar, assert_never
+from typing import assert_never
 from uuid import uuid4
 
 import structlog
@@ -20,7 +20,6 @@ from conversation.engine.events import (
     Event,
     FromCustomer,
     Returned,
-    Said,
     TimerFired,
 )
 from conversation.engine.flow import Bundle
@@ -31,7 +30,10 @@ from conversation.whatsapp.inbound import (
     Incoming,
     OtherUpdate,
     StatusUpdate,
+    Text,
     Update,
+    Utterance,
+    read_again,
 )
 from router import channels, conversations, customers, events, inbox, outbox, timers
 from router.channels import Channel
@@ -47,8 +49,6 @@ from router.outbox import NewMessage
 from router.timers import Timer
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
-
-EventT = TypeVar("EventT", bound=Event)
 
 log = structlog.get_logger(__name__)
 
@@ -132,9 +132,10 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
-                    turn = self._take(
-                        work, conversation, customer, self._understood(hearing.event_of(entry, at=now)), pay_message_id=entry.id
-                    )
+                    if entry.kind is EntryKind.MESSAGE and entry.intent is None:
+                        entry = replace(entry, intent=self._intent_of(read_again(entry.body)))
+                    event = hearing.event_of(entry, at=now)
+                    turn = self._take(work, conversation, customer, event, pay_message_id=entry.id)
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
@@ -179,11 +180,12 @@ class Turns:
                 customer, conversation = self._meet(work, channel, update, now=new.received_at)
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
-                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
+                    intent = self._intent_of(update.utterance)
+                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now, intent=intent)
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = self._understood(hearing.to_event(update.utterance, entry_id=str(entry_id), at=now))
+                    event = hearing.to_event(update.utterance, entry_id=str(entry_id), at=now, intent=intent)
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -214,8 +216,9 @@ class Turns:
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
 
-    def _understood(self, event: EventT) -> EventT:
-        return replace(event, intent=self._classify(event.text)) if isinstance(event, Said) else event
+    def _intent_of(self, utterance: Utterance) -> str | None:
+        """Ask the classifier, once a message: its answer is kept with the message, so that a retry hears the same."""
+        return self._classify(utterance.text) or "" if isinstance(utterance, Text) else None
 
     def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
         """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""
