@@ -283,34 +283,35 @@ class PartReader(Reader):
             self.add("C2", node, f"`{flow}` takes {', '.join(takes)}: it can only be called under a state's `do`, with `with`")
         return not takes
 
-    def actions(self, node: Node | None, place: str, scope: Scope) -> tuple[Action, ...]:
-        """A state's `do`."""
+    def actions(self, node: Node | None, place: str, scope: Scope, entered: Scope) -> tuple[Action, ...]:
+        """A state's `do`. What the redirects have shown (`entered`) is sure for its first entry: that one may change it."""
         actions: list[Action] = []
-        for item in self.items(node, "`do`"):
+        for index, item in enumerate(self.items(node, "`do`")):
+            now = entered if index == 0 else scope
             action: Action | None
             if isinstance(item, Map) and item.get("call") is not None:
-                action = self._call(item, place, scope)
+                action = self._call(item, place, scope, now)
             else:
-                action = self._small(item, scope)
+                action = self._small(item, now)
             if action is not None:
                 actions.append(action)
         return tuple(actions)
 
-    def _call(self, node: Map, place: str, scope: Scope) -> Action | None:
+    def _call(self, node: Map, place: str, scope: Scope, now: Scope) -> Action | None:
         self.map(node, "a call", ("call", "with", "as", "else"))
         word = self.word(node.get("call"), "the call")
         if word is None:
             return None
         if word.text in self.catalogue.calls:
-            return self._call_service(node, self.catalogue.calls[word.text], word, place, scope)
+            return self._call_service(node, self.catalogue.calls[word.text], word, place, scope, now)
         if word.text in self.names.flows:
-            return self._call_flow(node, self.names.flows[word.text], word, place, scope)
+            return self._call_flow(node, self.names.flows[word.text], word, place, scope, now)
         known = [*self.catalogue.calls, *self.names.flows]
         self.add("C1", word, f"there is no call `{word.text}`", suggest(word.text, known))
         return None
 
-    def _call_service(self, node: Map, spec: CallSpec, word: Scalar, place: str, scope: Scope) -> CallService | None:
-        args = self._arguments(node, word, spec.takes, scope, spec.must_equal)
+    def _call_service(self, node: Map, spec: CallSpec, word: Scalar, place: str, scope: Scope, now: Scope) -> CallService | None:
+        args = self._arguments(node, word, spec.takes, now, spec.must_equal)
         into = self.fill(node.get("as"), spec.returns, f"`{spec.name}`") if node.get("as") is not None else None
         listed = {name for name, outcome in spec.outcomes.items() if not outcome.continues}
         otherwise: dict[str, Edge] = {}
@@ -328,8 +329,8 @@ class PartReader(Reader):
             return None
         return CallService(call=spec.name, args=args, into=into, otherwise=otherwise, at=word.at)
 
-    def _call_flow(self, node: Map, flow: Signature, word: Scalar, place: str, scope: Scope) -> CallFlow | None:
-        args = self._arguments(node, word, flow.takes, scope, {})
+    def _call_flow(self, node: Map, flow: Signature, word: Scalar, place: str, scope: Scope, now: Scope) -> CallFlow | None:
+        args = self._arguments(node, word, flow.takes, now, {})
         into = None
         if node.get("as") is not None:
             into = self.fill(node.get("as"), flow.gives[1] if flow.gives else None, f"`{flow.name}`")
