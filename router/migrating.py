@@ -18,6 +18,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from router.revisions import SCRIPTS, VERSION_TABLES, Which, connect
+from router.roles import GRANTS
 from router.tables import ops, platform
 from router.tables.registries import OpsTable, PlatformTable
 
@@ -75,6 +76,9 @@ def _move(url: str, which: Which, revision: str, *, up: bool) -> str | None:
         else:
             command.downgrade(config, revision)
         conn.commit()
+        if up:
+            conn.execute(text(GRANTS))
+            conn.commit()
     # Closing the connection released the lock, also when a migration failed.
     return before
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from conversation.authoring.read_transcripts import parse_transcripts
 from payments.daraja import StkRequest, TransactionType
-from router.databases import SHARED, Databases
+from router.databases import Databases
 from router.rehearsal import ConsentSeen
 from soko.cli import app
 from soko.embedded import Urls
@@ -77,7 +77,7 @@ def test_what_is_as_written_passes(stage: Stage) -> None:
 def test_a_transcript_leaves_no_row_in_any_table(stage: Stage, databases: Databases) -> None:
     def count() -> dict[str, int]:
         found: dict[str, int] = {}
-        with databases.platform() as platform, databases.ops_at(SHARED) as ops:
+        with operating(databases) as platform, operating(databases, ops=True) as ops:
             for conn in (platform, ops):
                 for table in [row["relname"] for row in conn.execute(TABLES)]:
                     query = sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(table))
