@@ -7,11 +7,11 @@ from uuid import UUID
 import typer
 
 from soko.cli.failures import fail
+from soko.cli.opening import JsonOption, VendorArgument, open_work
 
 commands = typer.Typer(
     name="conversation", help="Write to a customer as a person, and give the chat back to its flow.", no_args_is_help=True
 )
-VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
 ConversationArgument = Annotated[UUID, typer.Argument(help="the conversation's id, as `soko conversation list` shows it")]
 
 
@@ -20,22 +20,12 @@ def list_latest(
     vendor: VendorArgument,
     *,
     limit: Annotated[int, typer.Option(help="at most so many, the latest first")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List conversations, and the state that each is in."""
     from router import conversations
-    from router.ids import VendorId
-    from router.work import unit_of_work
-    from soko.assembly import open_databases
-    from soko.embedded import engines
-    from soko.settings import load_settings
 
-    settings = load_settings()
-    with (
-        engines(settings) as urls,
-        open_databases(settings, urls) as databases,
-        unit_of_work(databases, VendorId(vendor)) as work,
-    ):
+    with open_work(vendor) as work:
         found = conversations.list_latest(work, limit=limit)
     for each in found:
         shown: dict[str, Any] = {

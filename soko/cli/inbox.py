@@ -2,16 +2,15 @@
 
 import json
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
 from soko.cli.failures import fail
+from soko.cli.opening import JsonOption, VendorArgument, open_work
 
 commands = typer.Typer(
     name="inbox", help="Messages that failed on our side: list them, and take their turn again.", no_args_is_help=True
 )
-VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
 
 
 @commands.command("failed")
@@ -19,22 +18,12 @@ def failed(
     vendor: VendorArgument,
     *,
     limit: Annotated[int, typer.Option(help="at most so many, the oldest first")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List what failed, with the error."""
     from router import inbox
-    from router.ids import VendorId
-    from router.work import unit_of_work
-    from soko.assembly import open_databases
-    from soko.embedded import engines
-    from soko.settings import load_settings
 
-    settings = load_settings()
-    with (
-        engines(settings) as urls,
-        open_databases(settings, urls) as databases,
-        unit_of_work(databases, VendorId(vendor)) as work,
-    ):
+    with open_work(vendor) as work:
         entries = inbox.list_failed(work, limit=limit)
     for entry in entries:
         shown: dict[str, Any] = {

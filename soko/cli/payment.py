@@ -1,43 +1,20 @@
 """`soko payment`: read a payment's whole story, ask M-Pesa again, and decide what only a person may decide."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from soko.cli.failures import fail
-
-if TYPE_CHECKING:
-    from router.work import Work
+from soko.cli.opening import JsonOption, VendorArgument, open_work
 
 commands = typer.Typer(name="payment", help="Payments: their story, their reconciliation, their review.", no_args_is_help=True)
 review = typer.Typer(name="review", help="Payments that wait for a person.", no_args_is_help=True)
 commands.add_typer(review)
-VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
 IntentArgument = Annotated[UUID, typer.Argument(help="the payment's id, as `soko payment review list` shows it")]
 ActorOption = Annotated[str, typer.Option("--by", help="who decides; it stays in the audit trail")]
 ReasonOption = Annotated[str, typer.Option(help="why, in your words; it stays in the audit trail")]
-JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
-
-
-@contextmanager
-def _open(vendor: UUID) -> "Iterator[Work]":
-    from router.ids import VendorId
-    from router.work import unit_of_work
-    from soko.assembly import open_databases
-    from soko.embedded import engines
-    from soko.settings import load_settings
-
-    settings = load_settings()
-    with (
-        engines(settings) as urls,
-        open_databases(settings, urls) as databases,
-        unit_of_work(databases, VendorId(vendor)) as work,
-    ):
-        yield work
 
 
 @commands.command("show")
@@ -46,7 +23,7 @@ def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption
     from router.ids import IntentId
     from router.payment_intents import store, trail
 
-    with _open(vendor) as work:
+    with open_work(vendor) as work:
         intent = store.get(work, IntentId(payment))
         pay = None if intent is None else store.get_pay(work, intent.pay_message_id)
         noted = trail.list_noted(work, IntentId(payment))
@@ -91,7 +68,7 @@ def reconcile(vendor: VendorArgument) -> None:
         tools = build_tools(settings, databases, urls)
         settle_payment.drain(tools, VendorId(vendor))
         query_stk.drain(tools, VendorId(vendor))
-    with _open(vendor) as work:
+    with open_work(vendor) as work:
         from router.payment_intents import store
 
         waiting = len(store.list_under_review(work))
@@ -103,7 +80,7 @@ def list_reviews(vendor: VendorArgument, *, as_json: JsonOption = False) -> None
     """List the payments that wait for a person, with why; the oldest first."""
     from router.payment_intents import store
 
-    with _open(vendor) as work:
+    with open_work(vendor) as work:
         waiting = store.list_under_review(work)
     for each in waiting:
         shown = {
@@ -134,7 +111,7 @@ def decide_paid(
     from router.ids import IntentId
     from soko.clock import utc_now
 
-    with _open(vendor) as work:
+    with open_work(vendor) as work:
         decisions.decide_paid(work, IntentId(payment), receipt=receipt.strip().upper(), actor=actor, reason=reason, now=utc_now())
     typer.echo(f"The payment {payment} is paid.")
 
@@ -146,6 +123,6 @@ def decide_failed(vendor: VendorArgument, payment: IntentArgument, *, actor: Act
     from router.ids import IntentId
     from soko.clock import utc_now
 
-    with _open(vendor) as work:
+    with open_work(vendor) as work:
         decisions.decide_failed(work, IntentId(payment), actor=actor, reason=reason, now=utc_now())
     typer.echo(f"The payment {payment} failed.")

@@ -1,0 +1,32 @@
+"""What the commands about one vendor share: its argument, and its databases, open for one transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from router.work import Work
+
+VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+
+
+@contextmanager
+def open_work(vendor: UUID) -> "Iterator[Work]":
+    """Open one unit of work on the vendor's databases, as the settings name them; it commits at the end of the block."""
+    from router.ids import VendorId
+    from router.work import unit_of_work
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    settings = load_settings()
+    with (
+        engines(settings) as urls,
+        open_databases(settings, urls) as databases,
+        unit_of_work(databases, VendorId(vendor)) as work,
+    ):
+        yield work
