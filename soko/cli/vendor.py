@@ -1,9 +1,13 @@
 """`soko vendor`: where a vendor's operational data lives."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
+
+if TYPE_CHECKING:
+    from router.databases import Databases, OpsTarget
 
 commands = typer.Typer(name="vendor", help="Vendors and the databases they live in.", no_args_is_help=True)
 VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
@@ -11,11 +15,6 @@ AdminOption = Annotated[
     str | None,
     typer.Option("--admin", help="URL of a login that may create roles and databases there; without one: that of SOKO_OPS_URL"),
 ]
-
-
-@commands.callback()
-def group() -> None:
-    """Make `vendor` a group although it has one command so far."""
 
 
 @commands.command("provision")
@@ -31,3 +30,56 @@ def provision(vendor: VendorArgument, admin: AdminOption = None) -> None:
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         for step in steps(databases, VendorId(vendor), admin_url=admin or urls.ops, open_secret=settings.open_secret):
             typer.echo(step)
+
+
+@commands.command("move")
+def move(
+    vendor: VendorArgument,
+    *,
+    to: Annotated[
+        str | None, typer.Option(help="postgresql://LOGIN@HOST/DATABASE that web and workers will use, or the word shared")
+    ] = None,
+    secret: Annotated[str | None, typer.Option(help="where that login's password is: env:NAME or file:/path")] = None,
+    abort: Annotated[bool, typer.Option("--abort", help="give an unfinished move up: the vendor stays where it is")] = False,
+    pause: Annotated[float, typer.Option(help="for at most so many seconds its messages may have to wait")] = 1.0,
+    admin: AdminOption = None,
+) -> None:
+    """Move a vendor to a database of its own, or back to the shared one, while it sells. Repeat it when it was stopped."""
+    from router import moving, provisioning
+    from router.databases import SHARED, parse_target
+    from router.ids import VendorId
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    if (to is None) != abort:
+        raise typer.BadParameter("name where it goes, --to URL or --to shared, or --abort")
+    settings = load_settings()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        url_of = _owner_urls(databases, shared=urls.ops, admin=admin or urls.ops)
+        if to is None:
+            moving.abort(databases, VendorId(vendor), url_of=url_of)
+            typer.echo("Given up: the vendor is where it was.")
+            return
+        target = SHARED if to == "shared" else moving.dedicated_at(to, secret=secret)
+        if target.db_target is not None:
+            wanted = parse_target(target.db_target)
+            for step in provisioning.make_database(wanted, admin_url=admin or urls.ops, open_secret=settings.open_secret):
+                typer.echo(step)
+        for step in moving.move(databases, VendorId(vendor), target, url_of=url_of, most_pause=pause):
+            typer.echo(step)
+
+
+def _owner_urls(databases: "Databases", *, shared: str, admin: str) -> "Callable[[OpsTarget], str]":
+    """Tell how to open an ops database as its owner: on the administrator's server as that, elsewhere as the row's login."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    from router.provisioning import is_on_server
+
+    def url_of(target: "OpsTarget") -> str:
+        if target.db_target is None:
+            return shared
+        own = databases.conninfo_of(target)
+        return make_conninfo(admin, dbname=conninfo_to_dict(own)["dbname"]) if is_on_server(admin, own) else own
+
+    return url_of
