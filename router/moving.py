@@ -19,6 +19,7 @@ from router import migrating
 from router.databases import SHARED, Databases, OpsTarget, fence_of, to_target
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
+from router.provisioning import is_on_server
 from router.revisions import Which, connect, current
 
 FENCE_TRIES: Final = 40
@@ -304,3 +305,16 @@ def dedicated_at(url: str, *, secret: str | None) -> OpsTarget:
     if secret or parts.get("password"):
         given["passwordSecretRef"] = secret or f"plain:{parts['password']}"
     return to_target(json.loads(json.dumps(given)))
+
+
+def owner_urls(databases: Databases, *, shared: str, admin: str) -> Callable[[OpsTarget], str]:
+    """Tell how to open an ops database as its owner: on the administrator's server as that, elsewhere as the row's login."""
+
+    def url_of(target: OpsTarget) -> str:
+        if target.db_target is None:
+            return shared
+        own = databases.conninfo_of(target)
+        database = psycopg.conninfo.conninfo_to_dict(own)["dbname"]
+        return psycopg.conninfo.make_conninfo(admin, dbname=database) if is_on_server(admin, own) else own
+
+    return url_of

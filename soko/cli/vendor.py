@@ -1,13 +1,9 @@
 """`soko vendor`: where a vendor's operational data lives."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
-
-if TYPE_CHECKING:
-    from router.databases import Databases, OpsTarget
 
 commands = typer.Typer(name="vendor", help="Vendors and the databases they live in.", no_args_is_help=True)
 VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
@@ -56,7 +52,7 @@ def move(
         raise typer.BadParameter("name where it goes, --to URL or --to shared, or --abort")
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
-        url_of = _owner_urls(databases, shared=urls.ops, admin=admin or urls.ops)
+        url_of = moving.owner_urls(databases, shared=urls.ops, admin=admin or urls.ops)
         if to is None:
             moving.abort(databases, VendorId(vendor), url_of=url_of)
             typer.echo("Given up: the vendor is where it was.")
@@ -68,18 +64,3 @@ def move(
                 typer.echo(step)
         for step in moving.move(databases, VendorId(vendor), target, url_of=url_of, most_pause=pause):
             typer.echo(step)
-
-
-def _owner_urls(databases: "Databases", *, shared: str, admin: str) -> "Callable[[OpsTarget], str]":
-    """Tell how to open an ops database as its owner: on the administrator's server as that, elsewhere as the row's login."""
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-    from router.provisioning import is_on_server
-
-    def url_of(target: "OpsTarget") -> str:
-        if target.db_target is None:
-            return shared
-        own = databases.conninfo_of(target)
-        return make_conninfo(admin, dbname=conninfo_to_dict(own)["dbname"]) if is_on_server(admin, own) else own
-
-    return url_of
