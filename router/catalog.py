@@ -50,6 +50,6 @@ def get_page(databases: Databases, vendor_id: VendorId, page: int, size: int = 9
 
 
 def _read(databases: Databases, vendor_id: VendorId) -> tuple[CatalogItem, ...]:
-    with databases.platform() as conn:
+    with databases.platform(vendor_id) as conn:
         rows = conn.execute(LIST, (vendor_id,)).fetchall()
     return tuple(CatalogItem(**(row | {"aliases": tuple(row["aliases"])})) for row in rows)

@@ -31,7 +31,7 @@ def sweep(tools: Tools, jobs: Collection[Job]) -> None:
     """Do every due job of these kinds, over all ops databases. What fails, fails alone, and is tried again next time."""
     for target in tools.databases.ops_targets():
         with _alone(ops=target.name):
-            with tools.databases.ops_at(target) as conn:
+            with tools.databases.across(target) as conn:
                 found = due.find(conn, jobs, now=tools.clock())
             for job, vendor_id in found:
                 with _alone(ops=target.name, job=job.name, vendor_id=str(vendor_id)):

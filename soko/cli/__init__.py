@@ -18,6 +18,7 @@ from soko.cli import (
     payment,
     replay,
     running,
+    vendor,
     version,
 )
 from soko.cli.failures import CarefulGroup
@@ -42,6 +43,7 @@ for part in (
     payment,
     migrate,
     database,
+    vendor,
     config,
     version,
 ):

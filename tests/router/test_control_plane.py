@@ -10,10 +10,11 @@ from router.errors import Broken, Refused
 from router.ids import VendorId
 from router.json_values import JSON
 from router.seeding import DUKA_LA_PILI
+from tests.operator import operating
 
 
 def execute(databases: Databases, statement: LiteralString, *values: object) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute(statement, values)
     databases.cache.forget()
 
@@ -40,7 +41,7 @@ def test_an_update_for_nobody_is_kept_once_and_counted(databases: Databases, now
     for body in bodies:
         channels.keep_stray(databases, phone_number_id="999", kind="message", body=body, now=now)
     channels.keep_stray(databases, phone_number_id=None, kind="other", body={"c": 1}, now=now)
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         rows = conn.execute("SELECT phone_number_id, kind, seen_count FROM stray_updates ORDER BY id").fetchall()
     assert rows == [
         {"phone_number_id": "999", "kind": "message", "seen_count": 2},

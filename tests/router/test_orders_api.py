@@ -12,6 +12,7 @@ from router.ids import VendorId
 from router.keys import hash_key
 from router.seeding import DUKA_LA_PILI, MAMA_DUKA
 from router.seeds import development
+from tests.operator import operating
 from tests.router.asgi import Client
 
 HEADERS = {"x-vendor-id": str(MAMA_DUKA), "x-internal-key": "dev-internal-secret"}
@@ -38,7 +39,7 @@ def fields(answer: Response) -> list[str]:
 
 
 def execute(databases: Databases, statement: LiteralString, *values: object) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute(statement, values)
     databases.cache.forget()
 

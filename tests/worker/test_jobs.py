@@ -22,6 +22,7 @@ from soko.assembly import load_flows
 from soko.settings import Settings
 from soko.simulators import whatsapp
 from soko.simulators.serving import running
+from tests.operator import operating
 from worker.jobs import send_messages
 from worker.retries import UNKNOWN_WAIT_SECONDS
 from worker.sweep import sweep
@@ -158,11 +159,11 @@ def test_a_claim_of_a_killed_worker_is_taken_over_when_its_lease_ends(
 
 def test_the_sweep_finds_what_no_wakeup_told_of(tools: Tools, vendor_id: VendorId, graph_url: str) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.ops_at(SHARED) as conn:
+    with tools.databases.across(SHARED) as conn:
         assert due.find(conn, list(Job), now=tools.clock()) == [(Job.SEND, vendor_id)]
     sweep(tools, list(Job))
     assert sent(graph_url) == ["one"]
-    with tools.databases.ops_at(SHARED) as conn:
+    with tools.databases.across(SHARED) as conn:
         assert due.find(conn, list(Job), now=tools.clock()) == []
 
 
@@ -182,12 +183,12 @@ def test_a_token_that_cannot_be_opened_waits_for_the_operator_and_was_never_sent
     tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
 ) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         conn.execute("UPDATE vendor_channels SET token_ref = 'env:NO_SUCH_TOKEN'")
     tools.databases.cache.forget()
     send_messages.drain(tools, vendor_id)
     assert statuses(tools, vendor_id) == ["pending"]
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         conn.execute("UPDATE vendor_channels SET token_ref = 'plain:sim-token-1' WHERE vendor_id = %s", (vendor_id,))
     tools.databases.cache.forget()
     clock.now += timedelta(minutes=2)
@@ -199,7 +200,7 @@ def test_one_vendors_unusable_database_does_not_stop_the_sweep_of_the_others(
     tools: Tools, vendor_id: VendorId, graph_url: str
 ) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         for target in ('{"type": "postgres", "host": "localhost"}', '{"type": "postgres", "passwordSecretRef": "env:NO_SUCH"}'):
             conn.execute(
                 "INSERT INTO vendors (name, isolation_level, db_target, created_at, updated_at)"
@@ -214,7 +215,7 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
     owe(tools, vendor_id, "one")
     other = VendorId(UUID("5b6f0c1e-8d24-4f7a-9c3b-2e1d7a604b02"))
     owe(tools, other, "two")
-    with tools.databases.ops(vendor_id) as conn:
+    with operating(tools.databases, ops=True) as conn:
         conn.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$")
         conn.execute(
             "CREATE TRIGGER broken BEFORE UPDATE ON outbox FOR EACH ROW"
@@ -224,6 +225,6 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
         sweep(tools, [Job.SEND])
         assert sent(graph_url) == ["one"]
     finally:
-        with tools.databases.ops(vendor_id) as conn:
+        with operating(tools.databases, ops=True) as conn:
             conn.execute("DROP TRIGGER broken ON outbox")
             conn.execute("DROP FUNCTION broken()")
