@@ -7,6 +7,7 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 import typer
 
 from soko.cli import (
+    catalog,
     chat,
     config,
     conversation,
@@ -40,6 +41,7 @@ for part in (
     inbox,
     conversation,
     payment,
+    catalog,
     migrate,
     database,
     config,

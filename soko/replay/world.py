@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
-from conversation.authoring.transcripts import GivenOrder, Transcript
+from conversation.authoring.transcripts import Given, GivenOrder, Transcript
 from conversation.engine.flow import Bundle
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Location, Media, Tap, Text, Utterance
@@ -246,12 +246,14 @@ class World:
 
     def _prepare(self, transcript: Transcript) -> None:
         given = transcript.given
-        for name, left in given.stock.items():
+        if given.language is not None or given.order is not None:
+            self._introduce(given)  # else nobody knows this customer: the first message makes the row
+        for name, left in given.stock.items():  # after the order: others may have been quicker than this customer
             rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
         if given.stock:
             self._databases.cache.forget()
-        if given.language is None and given.order is None:
-            return  # nobody knows this customer: the first message makes the row
+
+    def _introduce(self, given: Given) -> None:
         with unit_of_work(self._databases, self._vendor_id) as work:
             customer = customers.recognise(work, phone=given.phone, bsuid=None, name=given.first_name, now=given.now)
             if given.language is not None:

@@ -15,6 +15,7 @@ from payments.daraja import DarajaClient
 from router import conversations, customers, due, outbox
 from router.databases import SHARED, Databases
 from router.ids import ConversationId, VendorId
+from router.orders import store as orders
 from router.outbox import NewMessage
 from router.wakeups import Job, Wakeups
 from router.work import unit_of_work
@@ -228,3 +229,21 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
         with operating(tools.databases, ops=True) as conn:
             conn.execute("DROP TRIGGER broken ON outbox")
             conn.execute("DROP FUNCTION broken()")
+
+
+def test_an_order_that_nobody_pays_in_two_days_is_cancelled(
+    databases: Databases, settings: Settings, vendor_id: VendorId, clock: Clock
+) -> None:
+    with unit_of_work(databases, vendor_id) as work:
+        order_id = orders.create(
+            work, customer_phone=PHONE, amount=30, lines=(), idempotency_key=None, request_sha256=b"", now=clock.now
+        ).id
+        orders.confirm(work, order_id=order_id, now=clock.now)
+    with tools_at(databases, settings, "http://127.0.0.1:1", clock) as tools:
+        for hours, status in ((47, "CONFIRMED"), (1, "CANCELLED")):
+            clock.now += timedelta(hours=hours)
+            sweep(tools, [Job.EXPIRE])
+            with unit_of_work(databases, vendor_id) as work:
+                order = orders.get(work, order_id)
+            assert order is not None
+            assert order.status == status
