@@ -13,9 +13,10 @@ from router import capabilities
 from router.clock import utc_now
 from router.databases import Databases
 from router.errors import Refused
-from router.http.callers import KeyHeader, VendorHeader, admit
+from router.http.callers import build_caller
 from router.http.problems import Problem, ProblemRoute
 from router.ids import CatalogItemId, OrderId, VendorId
+from router.keys import Operation
 from router.orders import store
 from router.orders.lines import MOST_PER_LINE, Want
 from router.orders.status import OrderStatus
@@ -96,14 +97,13 @@ def build_routes(databases: Databases, clock: Callable[[], datetime] = utc_now) 
     """Return the routes; `clock` gives the time of the request, aware UTC."""
     routes = APIRouter(tags=["orders"], route_class=ProblemRoute, responses=PROBLEMS)
 
-    def caller(vendor: VendorHeader = None, key: KeyHeader = None) -> VendorId:
-        return admit(databases, vendor=vendor, key=key)
+    reader, writer = (build_caller(databases, operation) for operation in (Operation.READ_ORDERS, Operation.WRITE_ORDERS))
 
     @routes.post("/orders", status_code=status.HTTP_201_CREATED)
     def create_order(
         body: OrderIn,
         response: Response,
-        vendor_id: Annotated[VendorId, Depends(caller)],
+        vendor_id: Annotated[VendorId, Depends(writer)],
         idempotency_key: Annotated[str | None, Header(max_length=255, pattern=KEY_PATTERN)] = None,
     ) -> OrderOut:
         """Make a draft. The same Idempotency-Key with the same body returns the order it made; without a key, two are made."""
@@ -127,7 +127,7 @@ def build_routes(databases: Databases, clock: Callable[[], datetime] = utc_now) 
         return _out(vendor_id, order)
 
     @routes.get("/orders/{order_id}")
-    def get_order(order_id: UUID, vendor_id: Annotated[VendorId, Depends(caller)]) -> OrderOut:
+    def get_order(order_id: UUID, vendor_id: Annotated[VendorId, Depends(reader)]) -> OrderOut:
         """Return one order of this vendor."""
         capabilities.require(databases, vendor_id, capabilities.ORDERS)
         with unit_of_work(databases, vendor_id) as work:

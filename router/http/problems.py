@@ -18,6 +18,7 @@ RETRY_AFTER_SECONDS: Final = 5
 KEY_HEADER: Final = "x-internal-key"
 STATUS: Final = {
     "key_unknown": HTTPStatus.UNAUTHORIZED,
+    "key_operation": HTTPStatus.FORBIDDEN,
     "key_vendor_mismatch": HTTPStatus.FORBIDDEN,
     "vendor_mismatch": HTTPStatus.FORBIDDEN,
     "capability_off": HTTPStatus.FORBIDDEN,
