@@ -183,6 +183,7 @@ class Turns:
             source_id=update.wamid,
             body=update.raw,
             text=_words_of(update.utterance),
+            category=_kind_of(update.utterance),
             received_at=self._clock(),
         )
         try:
@@ -454,6 +455,11 @@ def _words_of(utterance: Utterance) -> str | None:
             return None
         case _:
             assert_never(utterance)
+
+
+def _kind_of(utterance: Utterance) -> str:
+    """Return as what a message is counted: text, tap, location, or the kind of media."""
+    return utterance.kind if isinstance(utterance, Media) else type(utterance).__name__.lower()
 
 
 def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | PersonLeft | FromCustomer:

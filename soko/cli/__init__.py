@@ -20,6 +20,7 @@ from soko.cli import (
     payment,
     replay,
     running,
+    usage,
     version,
 )
 from soko.cli.failures import CarefulGroup
