@@ -71,14 +71,12 @@ def _move(url: str, which: Which, revision: str, *, up: bool) -> str | None:
         conn.commit()
         config = _config(which)
         config.attributes["connection"] = conn
-        if up:
-            command.upgrade(config, revision)
-        else:
-            command.downgrade(config, revision)
-        conn.commit()
-        if up:
-            conn.execute(text(GRANTS))
-            conn.commit()
+        with conn.begin():  # one transaction for every revision and the grants: whole or nothing
+            if up:
+                command.upgrade(config, revision)
+                conn.execute(text(GRANTS))
+            else:
+                command.downgrade(config, revision)
     # Closing the connection released the lock, also when a migration failed.
     return before
 

@@ -21,6 +21,7 @@ from soko.cli import (
     replay,
     running,
     usage,
+    vendor,
     version,
 )
 from soko.cli.failures import CarefulGroup
@@ -45,8 +46,10 @@ for part in (
     payment,
     catalog,
     key,
+    usage,
     migrate,
     database,
+    vendor,
     config,
     version,
 ):

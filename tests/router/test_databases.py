@@ -1,11 +1,12 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import LiteralString
@@ -13,9 +14,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import DictRow
 
 from router import migrating, vendors
+from router.connections import Connections
 from router.databases import SHARED, Databases, OpsTarget
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
@@ -347,3 +350,106 @@ def test_a_forked_child_opens_its_own_connections(databases: Databases, vendor_i
 
 def test_the_shared_target_has_a_name() -> None:
     assert OpsTarget(name="shared") == SHARED
+
+
+def test_a_dedicated_database_that_is_away_is_not_asked_again_for_a_while(databases: Databases, vendor_id: VendorId) -> None:
+    asked = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            nonlocal asked
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+                    asked += 1
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        port = server.getsockname()[1]
+        acme = register(
+            databases, json.dumps({"type": "postgres", "host": "127.0.0.1", "port": port, "database": "x", "user": "x"})
+        )
+        with pytest.raises(Unavailable):
+            one(databases, acme)
+        first = asked
+        for _ in range(20):
+            with pytest.raises(Unavailable, match="not asked again yet"):
+                one(databases, acme)
+            assert one(databases, vendor_id)
+        assert asked == first > 0
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_database_that_hangs_holds_a_bounded_number_of_callers() -> None:
+    hangs, begun = threading.Event(), threading.Semaphore(0)
+
+    def connect() -> Connection[DictRow]:
+        begun.release()
+        hangs.wait(30)
+        raise psycopg.OperationalError("connection failed: timeout expired")
+
+    connections = Connections(connect, name="slow", most=2, most_waiting=3, rest_seconds=5)
+
+    def ask(_: int) -> str:
+        try:
+            with connections.lend():
+                return "lent"
+        except (Unavailable, psycopg.OperationalError) as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(ask, n) for n in range(2)]
+        assert all(begun.acquire(timeout=5) for _ in range(2))
+        waiting += [pool.submit(ask, n) for n in range(3)]
+        while len(connections._waiting) < 3:
+            time.sleep(0.001)
+        started = time.monotonic()
+        assert ask(0) == "Unavailable"
+        assert time.monotonic() - started < 0.5
+        hangs.set()
+        assert sorted(done.result() for done in waiting) == ["OperationalError"] * 2 + ["Unavailable"] * 3
+
+
+def test_the_databases_a_process_holds_are_bounded_and_one_in_use_is_never_given_up(
+    databases: Databases, tenant_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.databases.MOST_DATABASES", 3)  # the platform and two more
+    first, second, third = (register(databases, db_target(tenant_url, passwordSecretRef=f"plain:{n}")) for n in range(3))
+    with databases.ops(first) as held:
+        one(databases, second)
+        one(databases, third)
+        assert len(databases._open) == 3
+        assert held.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+        with databases.ops(third), pytest.raises(Unavailable, match="may hold are in use"):
+            one(databases, second)
+    assert one(databases, second)
+
+
+def test_a_thousand_interleaved_requests_of_two_vendors_on_one_connection_never_cross(
+    database_urls: dict[str, str], vendor_id: VendorId, now: datetime
+) -> None:
+    databases = Databases(platform_url=database_urls["platform"], ops_url=database_urls["ops"], resolve_secret=str, pool_size=1)
+    both = (vendor_id, VendorId(DUKA_LA_PILI))
+
+    def request(n: int) -> tuple[VendorId, set[object], int]:
+        """Write a row and read the whole table, as a statement that forgot its vendor would; a third of them break off."""
+        vendor = both[n % 2]
+        with suppress(ZeroDivisionError), databases.ops(vendor) as conn:
+            conn.execute("INSERT INTO usage_records VALUES (%s, 'm', %s, 1, %s)", (vendor, str(n), now))
+            found = conn.execute("SELECT vendor_id FROM usage_records").fetchall()
+            if n % 3 == 0:
+                raise ZeroDivisionError
+        return vendor, {row["vendor_id"] for row in found}, conn.info.backend_pid
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(request, range(1000)))
+        kept = {}
+        for vendor in both:
+            with databases.ops(vendor) as conn:
+                kept[vendor] = conn.execute("SELECT count(*) AS n FROM usage_records").fetchone()
+    finally:
+        databases.close()
+    assert {pid for _, _, pid in answers} == {answers[0][2]}, "one connection served them all"
+    assert [found for vendor, found, _ in answers if found != {vendor}] == []
+    expected = {both[n]: {"n": len([i for i in range(1000) if i % 2 == n and i % 3])} for n in (0, 1)}
+    assert kept == expected

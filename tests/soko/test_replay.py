@@ -28,6 +28,7 @@ from soko.replay.invariants import message_faults, payment_faults
 from soko.replay.mpesa import Prompt
 from soko.replay.play import Failure, Played
 from soko.replay.stage import Stage, find_flows, find_transcripts
+from tests.operator import operating
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "flows" / "tests" / "written-here.test.yaml"
