@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg import Rollback
 
-from router.catalog_file import Entry, Wrong, read_file
+from router.catalog_file import Entry, ReadLine, Wrong, read_file
 from router.databases import Databases
 from router.ids import VendorId
 from router.vendors import get_vendor
@@ -68,7 +68,11 @@ def import_file(databases: Databases, vendor_id: VendorId, content: bytes, *, dr
     Raises Refused: unknown_vendor, bad_file.
     """
     get_vendor(databases, vendor_id)
-    read = read_file(content)
+    return write_lines(databases, vendor_id, read_file(content), dry_run=dry_run)
+
+
+def write_lines(databases: Databases, vendor_id: VendorId, read: Sequence[ReadLine], *, dry_run: bool = False) -> Report:
+    """Take in lines that were read, all or none."""
     bad = any(line.wrong for line in read)
     reports: list[LineReport] = []
     with databases.platform(vendor_id) as conn:

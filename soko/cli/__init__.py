@@ -7,6 +7,7 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 import typer
 
 from soko.cli import (
+    api,
     catalog,
     chat,
     config,
@@ -46,6 +47,7 @@ for part in (
     payment,
     catalog,
     key,
+    api,
     usage,
     migrate,
     database,

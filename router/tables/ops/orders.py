@@ -26,6 +26,7 @@ class OrderRow(OpsTable, table=True):
             unique=True,
             postgresql_where=text("source = 'chat' AND status IN ('DRAFT', 'CONFIRMED')"),
         ),
+        Index("orders_by_age", "vendor_id", "created_at", "id"),
         Index("orders_confirmed", "vendor_id", "confirmed_at", postgresql_where=text("status = 'CONFIRMED'")),
     )
 
