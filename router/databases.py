@@ -4,10 +4,10 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from router.short_cache import ShortCache
 DEDICATED_SIZE: Final = 4  # connections of one process to one dedicated database
 MOST_WAITING: Final = 200  # callers in line for the shared databases: as many threads as a process may ever have
 MOST_DATABASES: Final = 32  # databases that one process holds connections to; the one not used for longest makes room
+MOVE_SECONDS: Final = 2.0  # how long a caller waits for a vendor that is just being moved
 REST_SECONDS: Final = 5.0  # a dedicated database that could not be reached is not asked again for so long
 CONNECT_SETTINGS: Final[Mapping[str, str | int]] = {
     "connect_timeout": 3,
@@ -113,8 +114,8 @@ class Databases:
         """One transaction on this vendor's rows in its ops database. Raises Refused("unknown_vendor"), Unavailable, Broken."""
         if not isinstance(vendor_id, UUID):
             raise Broken("a transaction on an ops database names its vendor, by id")
-        with self._transaction(self.target_of(vendor_id), vendor_id) as conn:
-            yield conn
+        with ExitStack() as stack:
+            yield self._enter(stack, vendor_id)
 
     @contextmanager
     def across(self, target: OpsTarget) -> Iterator[Connection[DictRow]]:
@@ -126,7 +127,7 @@ class Databases:
         """Every ops database there is, the shared one first."""
         with self.platform() as conn:
             rows = conn.execute(DEDICATED).fetchall()
-        return (SHARED, *(_dedicated(row["db_target"]) for row in rows))
+        return (SHARED, *(to_target(row["db_target"]) for row in rows))
 
     def target_of(self, vendor_id: VendorId) -> OpsTarget:
         """Where this vendor's operational data lives, as known at most two seconds ago."""
@@ -153,7 +154,20 @@ class Databases:
             row = conn.execute(ROUTE, (vendor_id,)).fetchone()
         if row is None:
             raise Refused("unknown_vendor", f"there is no vendor {vendor_id}")
-        return _dedicated(row["db_target"]) if row["isolation_level"] == "dedicated_db" else SHARED
+        return to_target(row["db_target"]) if row["isolation_level"] == "dedicated_db" else SHARED
+
+    def _enter(self, stack: ExitStack, vendor_id: VendorId) -> Connection[DictRow]:
+        """Begin where the vendor lives now; one that moved away a moment ago is looked up again. Raises Unavailable."""
+        end = monotonic() + MOVE_SECONDS
+        while True:
+            try:
+                return stack.enter_context(self._transaction(self.target_of(vendor_id), vendor_id))
+            except _Departed:
+                self.cache.forget()
+                if monotonic() > end:
+                    message = f"vendor {vendor_id} is between two databases: finish it by `soko vendor move`, or --abort it"
+                    raise Unavailable(message) from None
+                sleep(0.01)
 
     @contextmanager
     def _transaction(self, target: OpsTarget | None, vendor_id: VendorId | None) -> Iterator[Connection[DictRow]]:
@@ -161,8 +175,8 @@ class Databases:
         name = _name(target)
         try:
             with self._leased(target) as connections, connections.lend() as conn:
-                conn.execute(b"BEGIN" if vendor_id is None else f"BEGIN; {name_vendor(vendor_id)}".encode())
                 try:
+                    _begin(conn, vendor_id, fenced=target is not None)
                     yield conn
                 except BaseException as error:
                     with suppress(psycopg.Error):
@@ -251,12 +265,42 @@ def _name(target: OpsTarget | None) -> str:
     return "platform" if target is None else f"{target.name} ops"
 
 
+class _Departed(Exception):
+    """The vendor does not live in this database any more."""
+
+
+def fence_of(vendor_id: VendorId) -> int:
+    """The advisory lock that every transaction of this vendor shares, and that a move takes for itself at its end."""
+    return vendor_id.int & (2**63 - 1)
+
+
+def _begin(conn: Connection[DictRow], vendor_id: VendorId | None, *, fenced: bool) -> None:
+    """Begin in one message. Fenced: hold off a move of this vendor, and raise _Departed after one."""
+    if vendor_id is None:
+        conn.execute(b"BEGIN")
+        return
+    begin = f"BEGIN; {name_vendor(vendor_id)}"
+    if not fenced:
+        conn.execute(begin.encode())
+        return
+    hold = f"SELECT pg_advisory_xact_lock_shared({fence_of(vendor_id)})"
+    look = f"SELECT FROM departed_vendors WHERE vendor_id = '{UUID(int=vendor_id.int)}'"
+    results = conn.execute(f"{begin}; {hold}; {look}".encode())
+    while results.nextset():
+        pass
+    if results.rowcount:
+        raise _Departed
+
+
 def name_vendor(vendor_id: VendorId | None) -> str:
     """Say in SQL whose rows are seen until the transaction ends; None: nobody's. A UUID's digits can be no SQL."""
     return f"SET LOCAL app.vendor_id = '{'' if vendor_id is None else UUID(int=vendor_id.int)}'"
 
 
-def _dedicated(db_target: object) -> OpsTarget:
+def to_target(db_target: object) -> OpsTarget:
+    """Name the ops database of a row's `db_target`, None the shared one; an unreadable one is told when it is opened."""
+    if db_target is None:
+        return SHARED
     text = json.dumps(db_target, sort_keys=True)
     try:
         settings = parse_target(text)

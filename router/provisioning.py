@@ -35,6 +35,13 @@ def provision(databases: Databases, vendor_id: VendorId, *, admin_url: str, open
             " for one that has its own from the start; `soko vendor move` takes one there that already sells",
         )
     wanted = parse_target(target.db_target)
+    yield from make_database(wanted, admin_url=admin_url, open_secret=open_secret)
+    _try(databases, vendor_id, target)
+    yield f"vendor {vendor_id} works in {wanted.database} on {wanted.host}"
+
+
+def make_database(wanted: DbTarget, *, admin_url: str, open_secret: Callable[[str], str]) -> Iterator[str]:
+    """Make the login, the database and the tables that are missing, and say each. Errors as for provision."""
     _require_same_server(admin_url, wanted)
     own_url = make_conninfo(admin_url, dbname=wanted.database)
     secret = None if wanted.password_secret_ref is None else open_secret(wanted.password_secret_ref)
@@ -48,8 +55,6 @@ def provision(databases: Databases, vendor_id: VendorId, *, admin_url: str, open
             f" {error.diag.message_primary}. Give --admin a login that may create roles and databases"
         )
         raise Refused("may_not_create", message) from error
-    _try(databases, vendor_id, target)
-    yield f"vendor {vendor_id} works in {wanted.database} on {wanted.host}"
 
 
 def migrate(url: str, name: str) -> Iterator[str]:

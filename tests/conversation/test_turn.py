@@ -96,7 +96,7 @@ def chat(databases: Databases, vendor_id: VendorId, now: datetime) -> Chat:
 @pytest.fixture
 def broken_orders(chat: Chat) -> Iterator[None]:
     """Make every order line fail, as a bug of ours would."""
-    with chat.databases.ops(chat.vendor_id) as conn:
+    with operating(chat.databases, ops=True) as conn:
         conn.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$")
         conn.execute("CREATE TRIGGER broken BEFORE INSERT ON order_lines FOR EACH ROW EXECUTE FUNCTION broken()")
     yield
@@ -104,7 +104,7 @@ def broken_orders(chat: Chat) -> Iterator[None]:
 
 
 def mend(chat: Chat) -> None:
-    with chat.databases.ops(chat.vendor_id) as conn:
+    with operating(chat.databases, ops=True) as conn:
         conn.execute("DROP TRIGGER IF EXISTS broken ON order_lines")
         conn.execute("DROP FUNCTION IF EXISTS broken()")
 

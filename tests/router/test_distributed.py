@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 KEYED_BY_ANOTHER = {"payments_receipt_key"}
 # One prompt at a time on a phone, whichever vendor asks: politeness, and right without it.
 LOCKS_ACROSS = {"router/payment_intents/attempts.py"}
+LOCKS_OF_ONE_VENDOR = {"router/databases.py", "router/moving.py"}  # the fence of a move, in the database it leaves
 ADVISORY_OF_OPERATORS = {"router/migrating.py", "router/rehearsal_databases.py"}
 UNIQUE: LiteralString = """
     SELECT i.relname AS name, t.relname AS on_table, a.attname AS first
@@ -71,7 +72,7 @@ def locks_across(found: Iterator[tuple[str, str]]) -> list[str]:
     for file, text in found:
         if LOCK.search(text) and not re.search(r"vendor_id (= %|= \w+\.vendor_id|= \$1)|intent_id = %s FOR UPDATE", text):
             wrong.append(f"{file}: {text.strip()}: lock one vendor's rows, WHERE vendor_id = …")
-        if "pg_advisory" in text and file not in LOCKS_ACROSS | ADVISORY_OF_OPERATORS:
+        if "pg_advisory" in text and file not in LOCKS_ACROSS | LOCKS_OF_ONE_VENDOR | ADVISORY_OF_OPERATORS:
             wrong.append(f"{file}: {text.strip()}: an advisory lock is held on one node only; lock a row of the vendor")
     return wrong
 

@@ -14,6 +14,8 @@ branch_labels = None
 depends_on = None
 
 WALL = (
+    # A vendor that has moved to another ops database: its rows here are what it left behind.
+    "CREATE TABLE departed_vendors (vendor_id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())",
     # app.vendor_id is '' after a transaction that set it, so a bare cast would fail where "no rows" is meant.
     """
     CREATE FUNCTION build_vendor_wall(target regclass) RETURNS void LANGUAGE plpgsql AS $$
@@ -38,6 +40,7 @@ WALL = (
     BEGIN
       PERFORM set_config('app.all_vendors', 'on', true);
       RETURN QUERY
+        SELECT found.kind, found.vendor_id FROM (
         SELECT 'send', vendor_id FROM outbox
           WHERE 'send' = ANY(kinds) AND status IN ('pending', 'unknown') AND due_at <= at
         UNION SELECT 'send', vendor_id FROM outbox WHERE 'send' = ANY(kinds) AND status = 'sending' AND lease_until <= at
@@ -47,7 +50,9 @@ WALL = (
           WHERE 'settle' = ANY(kinds) AND handled_at IS NULL AND coalesce(try_again_at, at) <= at
         UNION SELECT 'turn', vendor_id FROM inbox i
           WHERE 'turn' = ANY(kinds) AND i.kind = 'event' AND handled_at IS NULL AND failed_at IS NULL
-        UNION SELECT 'turn', vendor_id FROM timers WHERE 'turn' = ANY(kinds) AND fired_at IS NULL AND due_at <= at;
+        UNION SELECT 'turn', vendor_id FROM timers WHERE 'turn' = ANY(kinds) AND fired_at IS NULL AND due_at <= at
+        ) AS found (kind, vendor_id)
+        WHERE NOT EXISTS (SELECT FROM departed_vendors gone WHERE gone.vendor_id = found.vendor_id);
       PERFORM set_config('app.all_vendors', '', true);
     END $$
     """,
@@ -99,6 +104,7 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '3s'")
     for function in ("build_vendor_wall(regclass)", *ACROSS):
         op.execute(f"DROP FUNCTION {function}")
+    op.execute("DROP TABLE departed_vendors")
     op.execute("ALTER VIEW message_log RESET (security_invoker)")
     op.execute(
         """

@@ -27,7 +27,16 @@ def upgrade() -> None:
         """
     )
     op.execute("REVOKE EXECUTE ON FUNCTION build_vendor_wall(regclass) FROM PUBLIC")
-    for table in WALLED:
+    op.execute(
+        """
+        CREATE TABLE vendor_moves (
+          vendor_id uuid PRIMARY KEY REFERENCES vendors,
+          to_target jsonb CHECK (jsonb_typeof(to_target) = 'object'),
+          started_at timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    for table in (*WALLED, "vendor_moves"):
         op.execute(f"SELECT build_vendor_wall('{table}')")
 
 
@@ -35,6 +44,7 @@ def downgrade() -> None:
     """Take it down."""
     op.execute("SET LOCAL lock_timeout = '3s'")
     op.execute("DROP FUNCTION build_vendor_wall(regclass)")
+    op.execute("DROP TABLE vendor_moves")
     for table in WALLED:
         op.execute(f"DROP POLICY vendor_wall ON {table}")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
