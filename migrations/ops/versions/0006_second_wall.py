@@ -3,13 +3,13 @@
 `build_vendor_wall` builds it on one table; a later revision that makes a table calls it. What has to look across vendors
 is a function that runs as the tables' owner, and answers one narrow question.
 
-Revision: 0005
+Revision: 0006
 """
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,12 +1,12 @@
 """How many of each item are free to be sold, and which lines of confirmed orders hold some, until paid or overdue.
 
-Revision: 0006
+Revision: 0007
 """
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

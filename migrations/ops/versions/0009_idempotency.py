@@ -1,12 +1,12 @@
 """What the HTTP API answered to a write with an Idempotency-Key, so that a repeat gets the same answer and does nothing.
 
-Revision: 0008
+Revision: 0009
 """
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
