@@ -178,6 +178,7 @@ class Turns:
             source_id=update.wamid,
             body=update.raw,
             text=hearing.words_of(update.utterance),
+            category=hearing.kind_of(update.utterance),
             received_at=self._clock(),
         )
         try:

@@ -16,6 +16,7 @@ KINDS: Final[Mapping[str, Job]] = {
     "query": Job.QUERY,
     "settle": Job.SETTLE,
     "turn": Job.TURN,
+    "expire": Job.EXPIRE,
 }
 # The statements are in the database: they run as the owner of the tables and tell nothing but these two columns.
 _DUE: Final = "SELECT kind, vendor_id FROM vendors_with_work(%s, %s)"

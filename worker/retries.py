@@ -10,6 +10,8 @@ SECRET_WAIT_SECONDS: Final = 60  # an operator has to set the secret first
 UNKNOWN_WAIT_SECONDS: Final = 30  # time for the status webhook to tell what the lost answer was
 PUSHES_AT_ONCE: Final = 4  # a push may wait 30 s for M-Pesa; other customers of the vendor go on
 TURN_BATCH: Final = 50
+EXPIRE_BATCH: Final = 50  # overdue orders cancelled in one look
+DAILY_LOOK_SECONDS: Final = 60.0  # how often the worker asks whether a day is over
 SWEEP_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15  # a worker silent for longer is reported as away
 

@@ -13,7 +13,7 @@ from router import due
 from router.errors import Refused, Unavailable
 from router.ids import VendorId
 from router.wakeups import Job
-from worker.jobs import push_stk, query_stk, send_messages, settle_payment, take_turns
+from worker.jobs import expire_orders, push_stk, query_stk, send_messages, settle_payment, take_turns
 from worker.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,7 @@ DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
     Job.QUERY: query_stk.drain,
     Job.SETTLE: settle_payment.drain,
     Job.TURN: take_turns.drain,
+    Job.EXPIRE: expire_orders.drain,
 }
 
 

@@ -7,6 +7,8 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 import typer
 
 from soko.cli import (
+    api,
+    catalog,
     chat,
     config,
     conversation,
@@ -14,10 +16,12 @@ from soko.cli import (
     demo,
     flow_tools,
     inbox,
+    key,
     migrate,
     payment,
     replay,
     running,
+    usage,
     vendor,
     version,
 )
@@ -41,6 +45,10 @@ for part in (
     inbox,
     conversation,
     payment,
+    catalog,
+    key,
+    api,
+    usage,
     migrate,
     database,
     vendor,

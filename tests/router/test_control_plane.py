@@ -78,11 +78,11 @@ def test_the_catalogue_is_closed_without_its_capability(databases: Databases, ve
 
 def test_pages_cover_the_catalogue_and_end(databases: Databases, vendor_id: VendorId) -> None:
     everything = catalog.list_items(databases, vendor_id)
-    pages = [catalog.get_page(databases, vendor_id, page) for page in (1, 2, 3, 4)]
+    pages = [catalog.to_page(everything, page) for page in (1, 2, 3, 4)]
     assert [item for page in pages for item in page.items] == list(everything)
     assert [page.has_more for page in pages] == [True, True, False, False]
-    assert catalog.get_page(databases, vendor_id, 0) == pages[0]
-    assert catalog.get_page(databases, vendor_id, 1, size=len(everything)).has_more is False
+    assert catalog.to_page(everything, 0) == pages[0]
+    assert catalog.to_page(everything, 1, size=len(everything)).has_more is False
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,18 @@ from payments.daraja import DarajaClient
 from router import conversations, customers, due, outbox
 from router.databases import SHARED, Databases
 from router.ids import ConversationId, VendorId
+from router.orders import store as orders
 from router.outbox import NewMessage
+from router.usage import daily
 from router.wakeups import Job, Wakeups
 from router.work import unit_of_work
 from soko.assembly import load_flows
+from soko.clock import utc_now
 from soko.settings import Settings
 from soko.simulators import whatsapp
 from soko.simulators.serving import running
 from tests.operator import operating
+from worker.daily import Daily
 from worker.jobs import send_messages
 from worker.retries import UNKNOWN_WAIT_SECONDS
 from worker.sweep import sweep
@@ -228,3 +232,34 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
         with operating(tools.databases, ops=True) as conn:
             conn.execute("DROP TRIGGER broken ON outbox")
             conn.execute("DROP FUNCTION broken()")
+
+
+def test_an_order_that_nobody_pays_in_two_days_is_cancelled(
+    databases: Databases, settings: Settings, vendor_id: VendorId, clock: Clock
+) -> None:
+    with unit_of_work(databases, vendor_id) as work:
+        order_id = orders.create(
+            work, customer_phone=PHONE, amount=30, lines=(), idempotency_key=None, request_sha256=b"", now=clock.now
+        ).id
+        orders.confirm(work, order_id=order_id, now=clock.now)
+    with tools_at(databases, settings, "http://127.0.0.1:1", clock) as tools:
+        for hours, status in ((47, "CONFIRMED"), (1, "CANCELLED")):
+            clock.now += timedelta(hours=hours)
+            sweep(tools, [Job.EXPIRE])
+            with unit_of_work(databases, vendor_id) as work:
+                order = orders.get(work, order_id)
+            assert order is not None
+            assert order.status == status
+
+
+def test_a_day_is_done_once_for_every_vendor(databases: Databases, settings: Settings, vendor_id: VendorId, clock: Clock) -> None:
+    clock.now = utc_now() + timedelta(days=2)  # vendors are made by the database's clock
+    once = Daily()
+    with tools_at(databases, settings, "http://127.0.0.1:1", clock) as tools:
+        once.run(tools)
+    with operating(databases) as conn:
+        (row,) = conn.execute(
+            "SELECT count(DISTINCT vendor_id) AS vendors, count(DISTINCT day) AS days FROM usage_checks"
+        ).fetchall()
+        assert (row["vendors"], row["days"]) == (2, 1)
+    assert daily.is_done(databases, vendor_id, daily.due_day(clock.now))
