@@ -1,6 +1,7 @@
 """One worker process: RQ takes wake-ups from one queue, and a sweep beside it finds what Redis forgot."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,8 +11,8 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from router.wakeups import QUEUE_OF, QueueName, connect, heartbeat_key
-from worker.retries import HEARTBEAT_SECONDS, SWEEP_SECONDS
-from worker.sweep import sweep
+from worker.retries import HEARTBEAT_SECONDS, PURGE_SECONDS, SWEEP_SECONDS
+from worker.sweep import purge, sweep
 from worker.tools import Tools, hold
 
 log = structlog.get_logger(__name__)
@@ -36,10 +37,14 @@ def work(queue: QueueName, tools: Tools, *, redis_url: str) -> None:
 def _sweep_forever(queue: QueueName, tools: Tools, redis_url: str, stop: threading.Event) -> None:
     jobs = [job for job, its_queue in QUEUE_OF.items() if its_queue is queue]
     client = connect(redis_url)
+    purge_at = time.monotonic()
     while not stop.wait(SWEEP_SECONDS):
         with suppress(redis.RedisError):
             client.set(heartbeat_key(queue), tools.clock().isoformat(), ex=HEARTBEAT_SECONDS)
         _survive(lambda: sweep(tools, jobs))  # listing the databases may fail too
+        if queue is QueueName.EVENTS and time.monotonic() >= purge_at:
+            purge_at = time.monotonic() + PURGE_SECONDS
+            _survive(lambda: purge(tools))
 
 
 def _survive(task: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ UNKNOWN_WAIT_SECONDS: Final = 30  # time for the status webhook to tell what the
 PUSHES_AT_ONCE: Final = 4  # a push may wait 30 s for M-Pesa; other customers of the vendor go on
 TURN_BATCH: Final = 50
 SWEEP_SECONDS: Final = 1.0
+PURGE_SECONDS: Final = 600.0  # between two looks for turns that are kept no longer
 HEARTBEAT_SECONDS: Final = 15  # a worker silent for longer is reported as away
 
 

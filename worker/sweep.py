@@ -5,13 +5,15 @@ Flush Redis, lose a wake-up, kill a worker: the row is still there, and this loo
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from router import due
+from router import due, turns
 from router.errors import Refused, Unavailable
 from router.ids import VendorId
+from router.turns import PURGE_BATCH
 from router.wakeups import Job
 from worker.jobs import push_stk, query_stk, send_messages, settle_payment, take_turns
 from worker.tools import Tools
@@ -36,6 +38,17 @@ def sweep(tools: Tools, jobs: Collection[Job]) -> None:
             for job, vendor_id in found:
                 with _alone(ops=target.name, job=job.name, vendor_id=str(vendor_id)):
                     DRAIN[job](tools, vendor_id)
+
+
+def purge(tools: Tools) -> None:
+    """Forget turns that are older than they are kept, over all ops databases, in small transactions."""
+    before = tools.clock() - timedelta(days=tools.trace_days)
+    for target in tools.databases.ops_targets():
+        with _alone(ops=target.name):
+            gone = PURGE_BATCH
+            while gone == PURGE_BATCH:
+                with tools.databases.ops_at(target) as conn:
+                    gone = turns.purge(conn, before=before)
 
 
 @contextmanager

@@ -79,6 +79,7 @@ class World:
             wakeups=Wakeups(None),
             open_secret=_open_plain,
             clock=self.clock,
+            trace_days=1,
             callback_base_url=CALLBACKS,
         )
         self._receive = _callback_endpoint(databases)

@@ -24,7 +24,7 @@ from soko.simulators import whatsapp
 from soko.simulators.serving import running
 from worker.jobs import send_messages
 from worker.retries import UNKNOWN_WAIT_SECONDS
-from worker.sweep import sweep
+from worker.sweep import purge, sweep
 from worker.tools import Tools
 
 NUMBER = "100000000000001"
@@ -56,6 +56,7 @@ def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Cl
         wakeups=Wakeups(None),
         open_secret=settings.open_secret,
         clock=clock,
+        trace_days=1,
         callback_base_url="http://127.0.0.1:1",
     )
     cloud_api.close()
@@ -227,3 +228,18 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
         with tools.databases.ops(vendor_id) as conn:
             conn.execute("DROP TRIGGER broken ON outbox")
             conn.execute("DROP FUNCTION broken()")
+
+
+def test_turns_are_forgotten_after_their_days(tools: Tools, vendor_id: VendorId, clock: Clock) -> None:
+    with tools.databases.ops(vendor_id) as conn:
+        for turn, age in enumerate((timedelta(hours=25), timedelta(hours=23))):
+            conn.execute(
+                "INSERT INTO turns (vendor_id, conversation_id, turn, at, bundle, shelf, record)"
+                " VALUES (%s, %s, %s, %s, '', '', '{}')",
+                (vendor_id, vendor_id, turn, clock.now - age),
+            )
+
+    purge(tools)
+
+    with tools.databases.ops(vendor_id) as conn:
+        assert [row["turn"] for row in conn.execute("SELECT turn FROM turns")] == [1]
