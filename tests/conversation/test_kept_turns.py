@@ -10,7 +10,7 @@ from conversation.authoring.rerun import Rerun
 from conversation.engine.events import Happened, Said, TimerFired
 from conversation.kept_turns import read_lexicons
 from conversation.whatsapp.inbound import Text
-from router import turns
+from router import timers, turns
 from router.databases import SHARED, Databases
 from router.ids import VendorId
 from router.work import unit_of_work
@@ -133,3 +133,16 @@ def test_nobody_reads_the_turns_of_another_vendor(chat: Chat) -> None:
         assert turns.list_of(theirs, conversation_id(chat.databases, chat.vendor_id)) == []
         assert list(turns.list_since(theirs, chat.now - timedelta(days=1))) == []
         assert turns.list_shelves(theirs) == {}
+
+
+def test_a_timer_whose_wait_is_over_takes_no_turn_and_leaves_none(chat: Chat) -> None:
+    chat.say(Text(text="2 unga"))
+    with unit_of_work(chat.databases, chat.vendor_id) as work:
+        work.conn.execute("UPDATE timers SET turn = 0")
+        stale = timers.claim_due(work, now=chat.now + timedelta(days=1), limit=1)[0]
+
+    chat.turns.fire(chat.vendor_id, stale)
+
+    assert chat.rows("SELECT turn FROM turns") == [{"turn": 1}]
+    assert chat.rows("SELECT id FROM timers WHERE fired_at IS NOT NULL") == [{"id": stale.id}]
+    assert len(chat.reports) == 2
