@@ -9,25 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Final, TypeVar, assert_never, cast
+from typing import Final, assert_never
 from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from conversation import context, people, recorded, services
+from conversation import context, hearing, recorded, services
 from conversation.context import Shelf
-from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Schedule, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
     FromCustomer,
-    Happened,
-    PersonLeft,
-    PersonSaid,
     Returned,
-    Said,
-    Shared,
-    Tapped,
     TimerFired,
 )
 from conversation.engine.flow import Bundle
@@ -37,11 +31,8 @@ from conversation.engine.values import JSON
 from conversation.recorded import Recorder
 from conversation.whatsapp.inbound import (
     Incoming,
-    Location,
-    Media,
     OtherUpdate,
     StatusUpdate,
-    Tap,
     Text,
     Update,
     Utterance,
@@ -62,8 +53,6 @@ from router.timers import Timer
 from router.turns import NewTurn
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
-
-EventT = TypeVar("EventT", bound=Event)
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +81,7 @@ class TurnReport:
     ended: str | None
     trace: tuple[Mapping[str, JSON], ...]
     snapshot: Snapshot
+    language: str  # that the shop spoke at the end of it
 
 
 class Turns:
@@ -106,15 +96,19 @@ class Turns:
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
+        shelves: context.Shelves | None = None,
     ) -> None:
-        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
+
+        `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        """
         self._databases = databases
         self._bundle = bundle
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
         self._classify = classify
-        self._shelves = context.Shelves()
+        self._shelves = shelves or context.Shelves()
         self._shelved: dict[tuple[VendorId, str], datetime] = {}  # shelves that this process has stored, and when
 
     def accept(self, updates: Sequence[Update]) -> None:
@@ -151,7 +145,9 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
-                    event = self._understood(_event_of(entry, at=now))
+                    if entry.kind is EntryKind.MESSAGE and entry.intent is None:
+                        entry = replace(entry, intent=self._intent_of(read_again(entry.body)))
+                    event = hearing.event_of(entry, at=now)
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry.id)
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
@@ -189,7 +185,7 @@ class Turns:
             kind=EntryKind.MESSAGE,
             source_id=update.wamid,
             body=update.raw,
-            text=_words_of(update.utterance),
+            text=hearing.words_of(update.utterance),
             received_at=self._clock(),
         )
         try:
@@ -197,11 +193,12 @@ class Turns:
                 customer, conversation = self._meet(work, channel, update, now=new.received_at)
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
-                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
+                    intent = self._intent_of(update.utterance)
+                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now, intent=intent)
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = self._understood(_heard(update.utterance, entry_id=str(entry_id), at=now))
+                    event = hearing.to_event(update.utterance, entry_id=str(entry_id), at=now, intent=intent)
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -232,8 +229,9 @@ class Turns:
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
 
-    def _understood(self, event: EventT) -> EventT:
-        return replace(event, intent=self._classify(event.text)) if isinstance(event, Said) else event
+    def _intent_of(self, utterance: Utterance) -> str | None:
+        """Ask the classifier, once a message: its answer is kept with the message, so that a retry hears the same."""
+        return self._classify(utterance.text) or "" if isinstance(utterance, Text) else None
 
     def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
         """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""
@@ -278,7 +276,8 @@ class Turns:
         if turn.snapshot.turn > conversation.turn:  # a timer whose wait is over took no turn
             turn.keep = self._to_keep(work.vendor_id, seen.shelf, turn.snapshot, recorder, now=event.at)
         self._write(work, conversation, customer, turn, event)
-        report = turn.report(work.vendor_id, conversation.id)
+        language = turn.snapshot.language or str(seen.context.customer["language"])
+        report = turn.report(work.vendor_id, conversation.id, language=language)
         log.info("turn_taken", turn=report.turn, cause=type(event).__name__, state=report.state, replies=len(report.messages))
         self._observe(report)
         return turn
@@ -294,6 +293,8 @@ class Turns:
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
         waiting = {timer.name: timer.due_at for timer in turn.set_timers if timer.turn == snapshot.waiting_turn}
         timers.set_all(work, conversation.id, turn=snapshot.waiting_turn, due=waiting)
+        for later in turn.schedules:
+            timers.schedule(work, conversation.id, flow=later.flow, turn=later.turn, due_at=later.due_at)
         if turn.language is not None:
             customers.set_language(work, customer.id, turn.language)
         for fact in turn.hand_offs:
@@ -317,7 +318,8 @@ class Turns:
         with unit_of_work(self._databases, channel.vendor_id) as work:
             customer, conversation = self._meet(work, channel, update, now=self._clock())
             entry = replace(new, customer_id=customer.id, conversation_id=conversation.id)
-            event = _heard(update.utterance, entry_id=new.source_id, at=self._now(conversation))
+            now = self._now(conversation)
+            event = hearing.to_event(update.utterance, entry_id=new.source_id, at=now, intent=new.intent)
             self._keep_failed(work, conversation, customer, entry, event, error)
         self._wakeups.wake([Job.SEND], channel.vendor_id)
 
@@ -327,7 +329,7 @@ class Turns:
         with unit_of_work(self._databases, vendor_id) as work:
             conversation = conversations.get(work, conversation_id)
             customer = customers.get(work, conversation.customer_id)
-            self._keep_failed(work, conversation, customer, _to_new(entry), event, error)
+            self._keep_failed(work, conversation, customer, hearing.to_new(entry), event, error)
         self._wakeups.wake([Job.SEND], vendor_id)
 
     def _keep_failed(
@@ -368,6 +370,7 @@ class _Turn:
     order_id: OrderId
     sends: list[Send] = field(default_factory=list)
     set_timers: list[SetTimer] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
     hand_offs: list[HandOff] = field(default_factory=list)
     metrics: list[Emit] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
@@ -387,6 +390,8 @@ class _Turn:
                     self.sends.append(effect)
                 case SetTimer():
                     self.set_timers.append(effect)
+                case Schedule():
+                    self.schedules.append(effect)
                 case HandOff():
                     self.hand_offs.append(effect)
                 case Ended(result=result):
@@ -407,7 +412,7 @@ class _Turn:
         self.order_id = answer.order_id or self.order_id
         self.wakes |= answer.wakes
 
-    def report(self, vendor_id: VendorId, conversation_id: ConversationId) -> TurnReport:
+    def report(self, vendor_id: VendorId, conversation_id: ConversationId, *, language: str) -> TurnReport:
         """Tell what the turn did."""
         snapshot = self.snapshot
         return TurnReport(
@@ -420,6 +425,7 @@ class _Turn:
             ended=self.ended,
             trace=tuple(self.trace),
             snapshot=snapshot,
+            language=language,
         )
 
 
@@ -462,58 +468,6 @@ def _to_messages(turn: _Turn, conversation: Conversation, customer: Customer, *,
         )
         for n, send in enumerate(turn.sends)
     ]
-
-
-def _heard(utterance: Utterance, *, entry_id: str, at: datetime) -> FromCustomer:
-    match utterance:
-        case Text(text=text):
-            return Said(id=entry_id, at=at, text=text)
-        case Tap(choice_id=choice_id, title=title):
-            return Tapped(id=entry_id, at=at, choice_id=choice_id, title=title)
-        case Media(kind=kind):
-            return Shared(id=entry_id, at=at, what=kind)
-        case Location():
-            return Shared(id=entry_id, at=at, what="location")
-        case _:
-            assert_never(utterance)
-
-
-def _words_of(utterance: Utterance) -> str | None:
-    """Return what the customer said in words; the title of a tapped button is what the customer replied."""
-    match utterance:
-        case Text(text=text):
-            return text
-        case Tap(title=title):
-            return title
-        case Media() | Location():
-            return None
-        case _:
-            assert_never(utterance)
-
-
-def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | PersonLeft | FromCustomer:
-    """Read an inbox entry again: a service's event, what a person wrote, or a message as the webhook got it."""
-    if entry.kind is EntryKind.EVENT:
-        if entry.body["name"] == people.SAID:
-            return PersonSaid(id=str(entry.id), at=at, text=str(entry.body["text"]))
-        if entry.body["name"] == people.LEFT:
-            return PersonLeft(id=str(entry.id), at=at)
-        body = cast("Mapping[str, str]", entry.body)
-        carries = cast("Mapping[str, JSON]", entry.body["carries"])
-        return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)
-    return _heard(read_again(entry.body), entry_id=str(entry.id), at=at)
-
-
-def _to_new(entry: InboxEntry) -> NewEntry:
-    return NewEntry(
-        kind=entry.kind,
-        source_id=entry.source_id,
-        body=entry.body,
-        text=entry.text,
-        received_at=entry.received_at,
-        customer_id=entry.customer_id,
-        conversation_id=entry.conversation_id,
-    )
 
 
 def _trace_of(error: Exception) -> Mapping[str, JSON]:

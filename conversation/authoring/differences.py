@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Final
 
 from conversation.authoring.matching import ChatLine, Reply, Spoken
-from conversation.authoring.rerun import Led, Rerun, Taken
+from conversation.authoring.rerun import TIMERS, Led, Rerun, Taken
 from conversation.engine.events import Event, Happened, PersonLeft, PersonSaid, Said, Shared, Tapped, TimerFired
 from conversation.engine.flow import Bundle
 from conversation.engine.lexicon import Lexicon
@@ -167,6 +167,7 @@ def _seen(reply: Reply) -> tuple[object, ...]:
 def _other_differences(place: str, then: Led, now: Led) -> Iterator[str]:
     names = {
         "SetTimer": "timers",
+        "Schedule": "flows that start later",
         "HandOff": "handing over to people",
         "Ended": "how the flow ends",
         "SwitchLanguage": "the language",
@@ -174,7 +175,7 @@ def _other_differences(place: str, then: Led, now: Led) -> Iterator[str]:
     }
     for kind, name in names.items():
         if [each for each in then.others if each["effect"] == kind] != [each for each in now.others if each["effect"] == kind]:
-            yield f"{place}: other {name}" if kind in ("SetTimer",) else f"{place}: {name} is another"
+            yield f"{place}: other {name}" if kind in TIMERS else f"{place}: {name} is another"
 
 
 # ---------------------------------------------------------------- showing a turn

@@ -179,6 +179,8 @@ def _others(turn: RecordedTurn) -> Iterator[str]:
         match told["effect"]:
             case "SetTimer":
                 yield f"timer {told['name']}: due in {told['seconds']} s"
+            case "Schedule":
+                yield f"the flow {told['name']} starts in {told['seconds']} s"
             case "HandOff":
                 yield f"people of the queue {told['queue']} are called: {told['note']}"
             case "SwitchLanguage":

@@ -20,7 +20,7 @@ from conversation.recorded import RecordedTurn, name_state
 
 SEND: Final = "Send"
 CALL: Final = "Call"
-TIMER: Final = "SetTimer"
+TIMERS: Final = ("SetTimer", "Schedule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,9 @@ def led_to(made: Sequence[Mapping[str, JSON]], state: str | None, at: datetime) 
         replies=tuple(to_reply(effect["place"], effect["message"]) for effect in kept if effect["effect"] == SEND),
         calls=tuple((effect["name"], effect["args"]) for effect in kept if effect["effect"] == CALL),
         others=tuple(
-            _timer(effect, at) if effect["effect"] == TIMER else effect for effect in kept if effect["effect"] not in (SEND, CALL)
+            _timer(effect, at) if effect["effect"] in TIMERS else effect
+            for effect in kept
+            if effect["effect"] not in (SEND, CALL)
         ),
         state=state,
     )
@@ -135,7 +137,8 @@ def led_to(made: Sequence[Mapping[str, JSON]], state: str | None, at: datetime) 
 
 def _timer(effect: Mapping[str, Any], at: datetime) -> Mapping[str, JSON]:
     runs: timedelta = datetime.fromisoformat(effect["due_at"]) - at
-    return {"effect": TIMER, "name": effect["name"], "seconds": round(runs.total_seconds())}
+    name = effect["name"] if effect["effect"] == "SetTimer" else effect["flow"]
+    return {"effect": effect["effect"], "name": name, "seconds": round(runs.total_seconds())}
 
 
 def _find_answer(turn: RecordedTurn, unused: Sequence[int], call: Call) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
@@ -90,7 +90,35 @@ class EmitMetric:
     at: At
 
 
-SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric
+@dataclass(frozen=True, kw_only=True)
+class Hours:
+    """From one minute of the day to another; what falls outside waits for the next `earliest`."""
+
+    earliest: int = 0
+    latest: int = 24 * 60
+
+    def shift(self, due: datetime, zone: tzinfo) -> datetime:
+        """The same moment, or the next minute within these hours."""
+        local = due.astimezone(zone)
+        minute = local.hour * 60 + local.minute
+        if self.earliest <= minute < self.latest:
+            return due
+        return due.replace(second=0, microsecond=0) + timedelta(minutes=(self.earliest - minute) % (24 * 60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartLater:
+    """`schedule`: start `flow` after so many seconds, or on a date (an expression, "2026-12-24") at a minute of the day."""
+
+    flow: str
+    seconds: int | None
+    date: Condition | None
+    minute: int
+    hours: Hours
+    at: At
+
+
+SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric | StartLater
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,13 +410,12 @@ class Expiry:
 
 @dataclass(frozen=True, kw_only=True)
 class Reminder:
-    """Said after `seconds` of silence, at most `times` a question, between two minutes of the day, in these states."""
+    """Said after `seconds` of silence, at most `times` a question, within these hours, in these states."""
 
     seconds: int
     times: int
     states: frozenset[str]
-    earliest: int  # minute of the day
-    latest: int
+    hours: Hours
     say: tuple[Line, ...]
     at: At
 
@@ -436,6 +463,7 @@ class Bundle:
     hash      12 hex digits of the SHA-256 of the normalised sources
     language  the base language; `languages` holds all, the base first
     trouble   what the customer is told when a turn failed on our side
+    no_words  what is said of a picture, a recording or a place instead of a state's `unmatched`; None: the same as of words
     """
 
     hash: str
@@ -447,6 +475,7 @@ class Bundle:
     limits: Limits
     trouble: Text
     texts: Mapping[str, Text] = field(default_factory=dict)  # by place
+    no_words: Text | None = None
 
     def trouble_text(self, language: str | None = None) -> str:
         """The trouble text, which never fails to render."""

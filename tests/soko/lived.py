@@ -4,6 +4,7 @@ from functools import cache
 
 from conversation.authoring.read_transcripts import parse_transcripts
 from conversation.authoring.transcripts import Transcript
+from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.kept_turns import read_conversation
 from conversation.recorded import RecordedTurn
@@ -14,6 +15,7 @@ from router.rehearsal import Rehearsal
 from router.work import unit_of_work
 from soko.assembly import load_flows
 from soko.replay.play import _Scene
+from soko.replay.world import Props
 
 PHONE = "254712345678"
 HEAD = """\
@@ -39,7 +41,7 @@ def live(databases: Databases, transcript: Transcript, bundle: Bundle | None = N
     cloud_api = CloudApi(base_url="http://127.0.0.1:9")
     with databases.platform() as platform, databases.ops_at(SHARED) as ops:
         stage = Rehearsal(databases, platform=platform, ops=ops)
-        watched = _Scene(transcript).watch(stage, bundle or flows(), cloud_api)
+        watched = _Scene(transcript).watch(stage, Props(bundle=bundle or flows(), cloud_api=cloud_api, shelves=Shelves()))
     cloud_api.close()
     assert watched.problem is None, watched.problem
 

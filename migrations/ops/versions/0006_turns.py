@@ -1,12 +1,12 @@
 """Every turn as it went, for some days, and the words of the shop it was taken with.
 
-Revision: 0005
+Revision: 0006
 """
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
