@@ -12,8 +12,8 @@ from rq.serializers import JSONSerializer
 
 from router.wakeups import QUEUE_OF, QueueName, connect, heartbeat_key
 from worker.daily import Daily
-from worker.retries import DAILY_LOOK_SECONDS, HEARTBEAT_SECONDS, SWEEP_SECONDS
-from worker.sweep import sweep
+from worker.retries import HEARTBEAT_SECONDS, HOUSEKEEPING_SECONDS, SWEEP_SECONDS
+from worker.sweep import purge, sweep
 from worker.tools import Tools, hold
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,9 @@ def _sweep_forever(queue: QueueName, tools: Tools, redis_url: str, stop: threadi
             client.set(heartbeat_key(queue), tools.clock().isoformat(), ex=HEARTBEAT_SECONDS)
         _survive(lambda: sweep(tools, jobs))  # listing the databases may fail too
         if queue is QueueName.EVENTS and monotonic() >= next_look:
-            next_look = monotonic() + DAILY_LOOK_SECONDS
+            next_look = monotonic() + HOUSEKEEPING_SECONDS
             _survive(lambda: daily.run(tools))
+            _survive(lambda: purge(tools))
 
 
 def _survive(task: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
-from conversation.context import Lexicons
+from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Location, Media, Tap, Text, Utterance
@@ -60,7 +60,7 @@ class Props:
 
     bundle: Bundle
     cloud_api: CloudApi
-    lexicons: Lexicons
+    shelves: Shelves
 
 
 class World:
@@ -84,7 +84,7 @@ class World:
             wakeups=Wakeups(None),
             clock=self.clock,
             observe=self.reports.append,
-            lexicons=props.lexicons,
+            shelves=props.shelves,
         )
         self._tools = Tools(
             databases=databases,
@@ -94,6 +94,7 @@ class World:
             wakeups=Wakeups(None),
             open_secret=_open_plain,
             clock=self.clock,
+            trace_days=1,
             callback_base_url=CALLBACKS,
         )
         self._receive = _callback_endpoint(databases)

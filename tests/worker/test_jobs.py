@@ -29,7 +29,7 @@ from tests.operator import operating
 from worker.daily import Daily
 from worker.jobs import send_messages
 from worker.retries import UNKNOWN_WAIT_SECONDS
-from worker.sweep import sweep
+from worker.sweep import purge, sweep
 from worker.tools import Tools
 
 NUMBER = "100000000000001"
@@ -61,6 +61,7 @@ def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Cl
         wakeups=Wakeups(None),
         open_secret=settings.open_secret,
         clock=clock,
+        trace_days=1,
         callback_base_url="http://127.0.0.1:1",
     )
     cloud_api.close()
@@ -263,3 +264,18 @@ def test_a_day_is_done_once_for_every_vendor(databases: Databases, settings: Set
         ).fetchall()
         assert (row["vendors"], row["days"]) == (2, 1)
     assert daily.is_done(databases, vendor_id, daily.due_day(clock.now))
+
+
+def test_turns_are_forgotten_after_their_days(tools: Tools, vendor_id: VendorId, clock: Clock) -> None:
+    with tools.databases.ops(vendor_id) as conn:
+        for turn, age in enumerate((timedelta(hours=25), timedelta(hours=23))):
+            conn.execute(
+                "INSERT INTO turns (vendor_id, conversation_id, turn, at, bundle, shelf, record)"
+                " VALUES (%s, %s, %s, %s, '', '', '{}')",
+                (vendor_id, vendor_id, turn, clock.now - age),
+            )
+
+    purge(tools)
+
+    with tools.databases.ops(vendor_id) as conn:
+        assert [row["turn"] for row in conn.execute("SELECT turn FROM turns")] == [1]
