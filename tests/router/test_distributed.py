@@ -70,7 +70,9 @@ def locks_across(found: Iterator[tuple[str, str]]) -> list[str]:
     """Name the statements that lock rows, or anything, of more than one vendor."""
     wrong = []
     for file, text in found:
-        if LOCK.search(text) and not re.search(r"vendor_id (= %|= \w+\.vendor_id|= \$1)|intent_id = %s FOR UPDATE", text):
+        if LOCK.search(text) and not re.search(
+            r"vendor_id (= %|= \w+\.vendor_id|= \$1)|intent_id = %s FOR UPDATE|FROM vendors WHERE id = %s", text
+        ):
             wrong.append(f"{file}: {text.strip()}: lock one vendor's rows, WHERE vendor_id = …")
         if "pg_advisory" in text and file not in LOCKS_ACROSS | LOCKS_OF_ONE_VENDOR | ADVISORY_OF_OPERATORS:
             wrong.append(f"{file}: {text.strip()}: an advisory lock is held on one node only; lock a row of the vendor")

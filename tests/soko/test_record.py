@@ -11,6 +11,7 @@ from router.ids import VendorId
 from router.work import unit_of_work
 from soko.replay.record import CannotRecord, Told, _refuse_private, push_answers, record
 from soko.replay.stage import Stage
+from tests.operator import operating
 from tests.soko.lived import PHONE, conversation_id, flows, live, to_transcript
 
 FILE = str(Path(__file__).parents[2] / "flows" / "tests" / "recorded.test.yaml")
@@ -60,7 +61,7 @@ def write_down(databases: Databases, vendor_id: VendorId, stage: Stage, *, name:
         turns = read_conversation(work, conversation_id(databases, vendor_id))
         told = Told(name=name, pushes=push_answers(work, turns))
         lexicons = read_lexicons(work)
-    with databases.ops(vendor_id) as conn:
+    with operating(databases, ops=True) as conn:
         conn.execute("SELECT soko_test.reset()")  # transcripts are played where nobody has been before
     return record(turns, told=told, bundle=flows(), lexicons=lexicons, stage=stage, file=FILE, name="recorded")
 

@@ -95,7 +95,12 @@ def test_a_charge_that_differs_after_the_first_difference_counts(lived: Lived) -
 
 def test_buttons_of_a_state_that_has_another_name_still_work(lived: Lived) -> None:
     renamed = {"\n  cart:\n": "\n  basket:\n", "to: cart}": "to: basket}", "go: cart}": "go: basket}", ", cart]": ", basket]"}
-    renamed |= {"then: cart}": "then: basket}", "in: [cart, pay]": "in: [basket, pay]", "\n    go: cart\n": "\n    go: basket\n"}
+    renamed |= {
+        "then: cart}": "then: basket}",
+        "in: [cart, pay]": "in: [basket, pay]",
+        "\n    go: cart\n": "\n    go: basket\n",
+        "\n            go: cart\n": "\n            go: basket\n",
+    }
 
     compared = compare([lived["bought"]], edited(renamed))
 
