@@ -8,24 +8,19 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar, assert_never, cast
+from typing import TypeVar, assert_never
 from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from conversation import context, people, services
+from conversation import context, hearing, services
 from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
     FromCustomer,
-    Happened,
-    PersonLeft,
-    PersonSaid,
     Returned,
     Said,
-    Shared,
-    Tapped,
     TimerFired,
 )
 from conversation.engine.flow import Bundle
@@ -34,15 +29,9 @@ from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
 from conversation.whatsapp.inbound import (
     Incoming,
-    Location,
-    Media,
     OtherUpdate,
     StatusUpdate,
-    Tap,
-    Text,
     Update,
-    Utterance,
-    read_again,
 )
 from router import channels, conversations, customers, events, inbox, outbox, timers
 from router.channels import Channel
@@ -144,7 +133,7 @@ class Turns:
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
                     turn = self._take(
-                        work, conversation, customer, self._understood(_event_of(entry, at=now)), pay_message_id=entry.id
+                        work, conversation, customer, self._understood(hearing.event_of(entry, at=now)), pay_message_id=entry.id
                     )
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
@@ -182,7 +171,7 @@ class Turns:
             kind=EntryKind.MESSAGE,
             source_id=update.wamid,
             body=update.raw,
-            text=_words_of(update.utterance),
+            text=hearing.words_of(update.utterance),
             received_at=self._clock(),
         )
         try:
@@ -194,7 +183,7 @@ class Turns:
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = self._understood(_heard(update.utterance, entry_id=str(entry_id), at=now))
+                    event = self._understood(hearing.to_event(update.utterance, entry_id=str(entry_id), at=now))
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -305,7 +294,7 @@ class Turns:
         with unit_of_work(self._databases, vendor_id) as work:
             conversation = conversations.get(work, conversation_id)
             customer = customers.get(work, conversation.customer_id)
-            self._keep_failed(work, conversation, customer, _to_new(entry), error)
+            self._keep_failed(work, conversation, customer, hearing.to_new(entry), error)
         self._wakeups.wake([Job.SEND], vendor_id)
 
     def _keep_failed(self, work: Work, conversation: Conversation, customer: Customer, entry: NewEntry, error: Exception) -> None:
@@ -427,58 +416,6 @@ def _to_messages(turn: _Turn, conversation: Conversation, customer: Customer, *,
         )
         for n, send in enumerate(turn.sends)
     ]
-
-
-def _heard(utterance: Utterance, *, entry_id: str, at: datetime) -> FromCustomer:
-    match utterance:
-        case Text(text=text):
-            return Said(id=entry_id, at=at, text=text)
-        case Tap(choice_id=choice_id, title=title):
-            return Tapped(id=entry_id, at=at, choice_id=choice_id, title=title)
-        case Media(kind=kind):
-            return Shared(id=entry_id, at=at, what=kind)
-        case Location():
-            return Shared(id=entry_id, at=at, what="location")
-        case _:
-            assert_never(utterance)
-
-
-def _words_of(utterance: Utterance) -> str | None:
-    """Return what the customer said in words; the title of a tapped button is what the customer replied."""
-    match utterance:
-        case Text(text=text):
-            return text
-        case Tap(title=title):
-            return title
-        case Media() | Location():
-            return None
-        case _:
-            assert_never(utterance)
-
-
-def _event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | PersonLeft | FromCustomer:
-    """Read an inbox entry again: a service's event, what a person wrote, or a message as the webhook got it."""
-    if entry.kind is EntryKind.EVENT:
-        if entry.body["name"] == people.SAID:
-            return PersonSaid(id=str(entry.id), at=at, text=str(entry.body["text"]))
-        if entry.body["name"] == people.LEFT:
-            return PersonLeft(id=str(entry.id), at=at)
-        body = cast("Mapping[str, str]", entry.body)
-        carries = cast("Mapping[str, JSON]", entry.body["carries"])
-        return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)
-    return _heard(read_again(entry.body), entry_id=str(entry.id), at=at)
-
-
-def _to_new(entry: InboxEntry) -> NewEntry:
-    return NewEntry(
-        kind=entry.kind,
-        source_id=entry.source_id,
-        body=entry.body,
-        text=entry.text,
-        received_at=entry.received_at,
-        customer_id=entry.customer_id,
-        conversation_id=entry.conversation_id,
-    )
 
 
 def _trace_of(error: Exception) -> Mapping[str, JSON]:

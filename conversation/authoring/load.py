@@ -20,9 +20,10 @@ from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import make_environment
 from conversation.engine.flow import At, Bundle, Flow, Limits, Text
 
-APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "limits", "intents")
+APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "no_words", "limits", "intents")
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
+NO_WORDS: Final = "app.no_words"
 HASH_DIGITS: Final = 12
 NOTHING: Final[Mapping[str, bytes]] = {}
 
@@ -122,7 +123,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         translations=translations,
         intents=app.intents,
     )
-    trouble = app.trouble(shared)
+    trouble, no_words = app.trouble(shared), app.no_words(shared)
     flows = _flows(trees, app, shared, folder)
     problems.stop_if_any()
     _check_translations(shared)
@@ -139,6 +140,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         limits=app.limits,
         trouble=trouble,
         texts=dict(shared.texts),
+        no_words=no_words,
     )
     if judged:
         check_bundle(bundle, shared, {file: root for file, (_, root) in trees.items()})
@@ -207,6 +209,11 @@ class _App:
         """The text for when a turn failed on our side. It may use no names, so that it cannot fail too."""
         node = self.read.need(self.root, "trouble", "app.yaml")
         return Reader(shared, self.source).text(node, TROUBLE, Scope(names={}))
+
+    def no_words(self, shared: Shared) -> Text | None:
+        """The answer to a message without words, in every flow: it may use no names."""
+        node = self.root.get("no_words")
+        return Reader(shared, self.source).text(node, NO_WORDS, Scope(names={})) if node is not None else None
 
 
 def _flows(trees: Mapping[str, tuple[Source, Node]], app: _App, shared: Shared, folder: str) -> dict[str, Flow]:

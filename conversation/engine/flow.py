@@ -436,6 +436,7 @@ class Bundle:
     hash      12 hex digits of the SHA-256 of the normalised sources
     language  the base language; `languages` holds all, the base first
     trouble   what the customer is told when a turn failed on our side
+    no_words  what is said of a picture, a recording or a place instead of a state's `unmatched`; None: the same as of words
     """
 
     hash: str
@@ -447,6 +448,7 @@ class Bundle:
     limits: Limits
     trouble: Text
     texts: Mapping[str, Text] = field(default_factory=dict)  # by place
+    no_words: Text | None = None
 
     def trouble_text(self, language: str | None = None) -> str:
         """The trouble text, which never fails to render."""

@@ -246,10 +246,13 @@ class Running:
 
     # --- what is not understood
 
-    def unmatched(self) -> str | None:
-        """Say so, or ask again; after the last try go on."""
+    def unmatched(self, *, wordless: bool = False) -> str | None:
+        """Say so, or ask again; after the last try go on. `wordless`: it was a picture, a place… and had no words to read."""
         if not self.has_a_try():
             return self.give_up()
+        if wordless and self.bundle.no_words is not None:
+            self.tell(self.bundle.no_words)
+            return None if self.state.unmatched is not None and self.state.unmatched.say else self.ask_again()
         if self.state.unmatched is not None and self.state.unmatched.say:
             self.say(self.state.unmatched.say)
             return None

@@ -181,7 +181,7 @@ def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> 
         running.note("with a person", f"{running.top.flow}.{running.top.state}")
         return None
     if reply is None:
-        return running.unmatched()
+        return running.unmatched(wordless=isinstance(event, Shared))
     if reply.consent is not None and not _consent(running, wait, reply.consent, event):
         return running.ask_again()
     extra: dict[str, JSON] = {reply.into: found.value} if reply.into is not None else {}

@@ -69,6 +69,13 @@ def _choose(edit: Record, candidate: Record) -> JSON:
     return {**empty, "add": [{**line, "qty": tie["qty"] or 1}]}
 
 
+def _taken_out(edit: Record, lines: list[Record]) -> JSON:
+    """What an edit takes out of a basket that holds these lines: all of them when it clears the basket."""
+    if not edit["clear"]:
+        return edit["remove"]
+    return [{"product": line["product"], "name": line["name"], "qty": None} for line in lines if line["product"]]
+
+
 def _not_found(edit: Record) -> JSON:
     """What was not understood and is not asked back, in the customer's words."""
     unclear = cast("list[Mapping[str, JSON]]", edit["ambiguous"])
@@ -77,6 +84,8 @@ def _not_found(edit: Record) -> JSON:
 
 _PRODUCT: Final = fields_of(Product, "product")
 _BASKET_EDIT: Final = fields_of(BasketEdit, "basket_edit")
+_LINES: Final = ListOf(item=fields_of(Line, "line"))
+_UNWANTED: Final = ListOf(item=fields_of(Unwanted, "unwanted"))
 _UNCLEAR: Final = fields_of(Unclear, "unclear")
 _CANDIDATE: Final = fields_of(Candidate, "candidate")
 _WHEN: Final = fields_of(When, "when")
@@ -122,6 +131,7 @@ CATALOGUE: Final = Catalogue(
         "tie": FunctionSpec(name="tie", takes=(_BASKET_EDIT,), gives=_UNCLEAR, run=_tie),
         "choose": FunctionSpec(name="choose", takes=(_BASKET_EDIT, _CANDIDATE), gives=_BASKET_EDIT, run=_choose),
         "not_found": FunctionSpec(name="not_found", takes=(_BASKET_EDIT,), gives=ListOf(item=STRING), run=_not_found),
+        "taken_out": FunctionSpec(name="taken_out", takes=(_BASKET_EDIT, _LINES), gives=_UNWANTED, run=_taken_out),
         "add_line": FunctionSpec(name="add_line", takes=(_PRODUCT, INT), gives=_BASKET_EDIT, run=_add_line),
     },
     order_states=("DRAFT", "CONFIRMED", "PAID", "CANCELLED"),
