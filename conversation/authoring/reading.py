@@ -32,7 +32,6 @@ NOT_BUILT: Final = {
     "split": "write go: {split: {a: 50, b: 50}}",
     "schedule": "",
     "template": "",
-    "publish": "",
     "vendors": "",
 }
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")

@@ -39,7 +39,7 @@ def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = 
     """Run one web process."""
     import uvicorn
 
-    from soko.assembly import build_turns, open_databases
+    from soko.assembly import build_turns, following, open_databases
     from soko.embedded import engines
     from soko.logs import configure
     from soko.parent import watch_parent
@@ -49,8 +49,8 @@ def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = 
     settings = load_settings()
     configure()
     watch_parent()
-    with engines(settings) as urls, open_databases(settings, urls) as databases:
-        app = build_app(settings, urls, databases, build_turns(databases, urls))
+    with engines(settings) as urls, open_databases(settings, urls) as databases, following(databases) as flows:
+        app = build_app(settings, urls, databases, build_turns(databases, urls, flows))
         uvicorn.run(app, host=host, port=settings.port, log_config=None, timeout_graceful_shutdown=5)
 
 

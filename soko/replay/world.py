@@ -15,6 +15,7 @@ from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
 from conversation.engine.flow import Bundle
+from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Location, Media, Tap, Text, Utterance
 from conversation.whatsapp.outbound import CloudApi
@@ -69,7 +70,7 @@ class World:
         self._vendor_id = _find_vendor(databases, given.vendor)
         self._number_id = _number_of(databases, self._vendor_id)
         self._turns = Turns(
-            databases=databases, bundle=bundle, wakeups=Wakeups(None), clock=self.clock, observe=self.reports.append
+            databases=databases, flows=LiveFlows(bundle), wakeups=Wakeups(None), clock=self.clock, observe=self.reports.append
         )
         self._tools = Tools(
             databases=databases,
