@@ -267,3 +267,19 @@ def test_a_person_writes_and_gives_the_conversation_back() -> None:
     assert steps("- person: Hello!\n- person: {done: true}") == (PersonWrites(line=6, text="Hello!"), PersonIsDone(line=7))
     with pytest.raises(BadTranscripts, match="done"):
         steps("- person: {done: maybe}")
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 5_000, "nested deeper than 20"),
+        ("\n".join(" " * n + "a:" for n in range(700)), "nested too deeply"),
+        ("a: " + "x" * 400_000, "390 kB; 256 kB is the most"),
+        ("test: a\n" + "".join(f"k{n}: 1\n" for n in range(20_000)), "more than 20000 entries"),
+        ("test: x\n\tflow: y", "a tab stands here"),
+    ],
+)
+def test_a_transcript_that_is_a_trap_is_refused_at_once(text: str, told: str) -> None:
+    with pytest.raises(BadTranscripts, match=told):
+        parse_transcripts(text, file="a.test.yaml")
