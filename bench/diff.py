@@ -13,6 +13,7 @@ from typing import Final
 from bench.turns import NUMBER, VENDOR
 from conversation.authoring.differences import compare
 from conversation.kept_turns import read_since
+from conversation.live_flows import LiveFlows
 from conversation.turn import Turns
 from conversation.whatsapp.inbound import Incoming, Text
 from router.databases import SHARED, Databases
@@ -71,7 +72,7 @@ def _talk(databases: Databases) -> None:
     clock = count()
     turns = Turns(
         databases=databases,
-        bundle=load_flows(),
+        flows=LiveFlows(load_flows()),
         wakeups=Wakeups(None),
         clock=lambda: NOW + timedelta(seconds=next(clock)),
     )

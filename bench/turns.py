@@ -19,6 +19,7 @@ from conversation.engine.events import Said
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import step
+from conversation.live_flows import LiveFlows
 from conversation.turn import Turns
 from conversation.whatsapp.inbound import Incoming, Text
 from router.databases import Databases
@@ -73,7 +74,7 @@ def _rate(work: Callable[[int], None], *, at_once: int) -> float:
 
 
 def _turns(databases: Databases) -> Callable[[int], None]:
-    turns = Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(None), clock=utc_now)
+    turns = Turns(databases=databases, flows=LiveFlows(load_flows()), wakeups=Wakeups(None), clock=utc_now)
     numbers = count()
     run = uuid4().hex
 

@@ -24,10 +24,10 @@ from conversation.engine.events import (
     Returned,
     TimerFired,
 )
-from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
+from conversation.live_flows import LiveFlows
 from conversation.recorded import Recorder
 from conversation.whatsapp.inbound import (
     Incoming,
@@ -91,7 +91,7 @@ class Turns:
         self,
         *,
         databases: Databases,
-        bundle: Bundle,
+        flows: LiveFlows,
         wakeups: Wakeups,
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
@@ -103,7 +103,7 @@ class Turns:
         `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
         """
         self._databases = databases
-        self._bundle = bundle
+        self._flows = flows
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
@@ -248,13 +248,16 @@ class Turns:
         self, work: Work, conversation: Conversation, customer: Customer, event: Event, *, pay_message_id: int | None = None
     ) -> "_Turn":
         """Run the engine until the turn is over, each local call in between in this same transaction, and write it all down."""
-        turn = _Turn(snapshot=_snapshot_of(conversation), order_id=conversation.order_id)
+        chosen = self._flows.choose(_snapshot_of(conversation), event, event.at)
+        turn = _Turn(snapshot=chosen.snapshot, order_id=conversation.order_id)
+        if chosen.say is not None:
+            turn.sends.append(Send(place="migration", message=Message(text=chosen.say)))
         seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
         if turn.snapshot.idle and seen.order_status is not None and is_terminal(seen.order_status):
             turn.order_id = OrderId(uuid4())  # the old order's story is over: the next run gets a new one
             seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
         recorder = Recorder(event, turn.snapshot)
-        taken = step(self._bundle, turn.snapshot, event, seen.context)
+        taken = step(chosen.bundle, turn.snapshot, event, seen.context)
         recorder.stepped(seen.context, taken)
         while (call := turn.add(taken)) is not None:
             desk = services.Desk(
@@ -271,7 +274,7 @@ class Turns:
             turn.heard(call, answer)
             seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
             taken = step(
-                self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
+                chosen.bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )
             recorder.stepped(seen.context, taken)
         if turn.snapshot.turn > conversation.turn:  # a timer whose wait is over took no turn
@@ -348,10 +351,11 @@ class Turns:
         inbox.keep_failed(work, entry, error=repr(error), trace=_trace_of(error), now=now)
         before = _snapshot_of(conversation)
         turn = _Turn(snapshot=replace(before, turn=before.turn + 1), order_id=conversation.order_id)
+        live = self._flows.bundle
         if event is not None:
             record = recorded.failed(event, before, repr(error))
-            turn.keep = NewTurn(bundle=self._bundle.hash, shelf="", items=None, record=record)
-        trouble = self._bundle.trouble_text(before.language or customer.language)
+            turn.keep = NewTurn(bundle=live.hash, shelf="", items=None, record=record)
+        trouble = live.trouble_text(before.language or customer.language)
         turn.sends.append(Send(place="trouble", message=Message(text=trouble)))
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
         _save(work, conversation, turn, last_inbound_at=conversation.last_inbound_at, now=now)

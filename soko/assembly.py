@@ -1,15 +1,19 @@
 """Put the parts together: the only place that knows which object each one is given."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from conversation.authoring.load import load_bundle
+from conversation.authoring.load import load_bundle, read_published
 from conversation.engine.flow import Bundle
+from conversation.live_flows import LiveFlows
 from conversation.services import CATALOGUE
 from conversation.turn import Turns
 from router.databases import Databases
+from router.publications import find_latest
+from router.publications import publish as keep_publication
 from router.wakeups import Wakeups, connect
 from soko.clock import utc_now
 from soko.embedded import Urls
@@ -38,6 +42,32 @@ def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
         databases.close()
 
 
-def build_turns(databases: Databases, urls: Urls) -> Turns:
+def open_flows(databases: Databases) -> LiveFlows:
+    """Give the published flows. Where nothing is published yet, those of the tree become the first publication.
+
+    Errors: FlowErrors when what is published does not load in this program; Unavailable
+    """
+    flows = LiveFlows(load_flows(), databases)
+    if find_latest(databases) is None:
+        files, _ = read_published(FLOWS)
+        keep_publication(databases, flows.bundle.hash, files, migrations={}, after=None, by="first start", now=utc_now())
+    flows.refresh()
+    return flows
+
+
+@contextmanager
+def following(databases: Databases) -> Iterator[LiveFlows]:
+    """The same for a process that stays: a thread takes up what is published later."""
+    flows, stop = open_flows(databases), threading.Event()
+    thread = threading.Thread(target=flows.follow, args=(stop,), name="published flows", daemon=True)
+    thread.start()
+    try:
+        yield flows
+    finally:
+        stop.set()
+        thread.join()
+
+
+def build_turns(databases: Databases, urls: Urls, flows: LiveFlows) -> Turns:
     """Make what takes turns, in the web process and in the worker alike."""
-    return Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(connect(urls.redis)), clock=utc_now)
+    return Turns(databases=databases, flows=flows, wakeups=Wakeups(connect(urls.redis)), clock=utc_now)

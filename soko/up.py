@@ -123,7 +123,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {to_variable(name): str(value) for name, value in values.items() if value is not None}
 
 
-def wait_for_a_signal(stack: Stack, *, report: Callable[[str], None]) -> None:
+def wait_for_a_signal(stack: Stack, *, report: Callable[[str], None], each_second: Callable[[], None] = lambda: None) -> None:
     """Wait for Ctrl-C or SIGTERM; what is killed meanwhile is started again. Errors: NotReady when that does not help."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda _number, _frame: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -133,6 +133,7 @@ def wait_for_a_signal(stack: Stack, *, report: Callable[[str], None]) -> None:
                 report("PostgreSQL or Valkey had gone: started again")
             for name in stack.children.mend():
                 report(f"{name} had ended: started again")
+            each_second()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
+from conversation.live_flows import LiveFlows
 from conversation.whatsapp.outbound import CloudApi
 from payments.access_token import AccessTokens
 from payments.daraja import DarajaClient
 from router.databases import Databases
 from router.wakeups import QueueName, Wakeups, connect
-from soko.assembly import build_turns, open_databases
+from soko.assembly import build_turns, following, open_databases
 from soko.clock import utc_now
 from soko.embedded import Urls, engines
 from soko.parent import VARIABLE, watch_parent
@@ -51,11 +52,11 @@ def work_all(settings: Settings, queues: Sequence[QueueName]) -> None:
         process.join(STOP_SECONDS)
 
 
-def build_tools(settings: Settings, databases: Databases, urls: Urls) -> Tools:
+def build_tools(settings: Settings, databases: Databases, urls: Urls, flows: LiveFlows) -> Tools:
     """Make a worker process's tools."""
     return Tools(
         databases=databases,
-        turns=build_turns(databases, urls),
+        turns=build_turns(databases, urls, flows),
         cloud_api=CloudApi(base_url=f"{settings.graph_url.rstrip('/')}/{GRAPH_VERSION}"),
         daraja=DarajaClient(base_url=settings.daraja_url, tokens=AccessTokens(connect(urls.redis))),
         wakeups=Wakeups(connect(urls.redis)),
@@ -70,6 +71,6 @@ def _work_one(settings: Settings, queue: QueueName, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_parent(parent)
-    with engines(settings) as urls, open_databases(settings, urls) as databases:
+    with engines(settings) as urls, open_databases(settings, urls) as databases, following(databases) as flows:
         structlog.contextvars.bind_contextvars(queue=str(queue), pid=os.getpid())
-        work(queue, build_tools(settings, databases, urls), redis_url=urls.redis)
+        work(queue, build_tools(settings, databases, urls, flows), redis_url=urls.redis)

@@ -19,9 +19,9 @@ from conversation.authoring.problems import FlowErrors, Problem, Problems, Sourc
 from conversation.authoring.reading import Reader, Shared, Translation
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import make_environment
-from conversation.engine.flow import At, Bundle, Flow, Limits, Text
+from conversation.engine.flow import At, Bundle, Flow, Limits, Publishing, Text
 
-APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "no_words", "limits", "intents")
+APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "no_words", "limits", "intents", "publish")
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
@@ -54,6 +54,20 @@ def _read(folder: Path) -> dict[str, bytes]:
 def _name_in(data: bytes) -> str | None:
     found = _NAMED.search(data)
     return found[1].decode() if found else None
+
+
+def read_published(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Read a folder's bundle and its migrations by the names that publishing keeps them under, whatever the folder is called.
+
+    Raises FlowErrors when it has no app.yaml.
+    """
+    files = {f"flows/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _files(folder)}
+    return files, read_migration_files(folder)
+
+
+def read_migration_files(folder: Path) -> dict[str, bytes]:
+    """Read a folder's migrations, which belong to a publication and not to a bundle."""
+    return {f"flows/migrations/{path.name}": path.read_bytes() for path in sorted((folder / "migrations").glob("*.yaml"))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +176,9 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         trouble=trouble,
         texts=dict(shared.texts),
         no_words=no_words,
+        publishing=app.publishing(flows),
     )
+    problems.stop_if_any()
     if judged:
         check_bundle(bundle, shared, {file: root for file, (_, root) in trees.items()})
     problems.stop_if_any()
@@ -224,6 +240,19 @@ class _App:
             states=self.read.number(found.get("steps_per_turn"), "`steps_per_turn`", least=1, most=200) or usual.states,
             messages=self.read.number(found.get("messages_per_turn"), "`messages_per_turn`", least=1, most=10) or usual.messages,
             cost=self.read.number(found.get("expression_cost"), "`expression_cost`", least=100, most=100_000) or usual.cost,
+        )
+
+    def publishing(self, flows: Mapping[str, Flow]) -> Publishing:
+        """`publish: {pinned: [shop.pay], old_versions_live: 48h}`."""
+        found = self.read.map(self.root.get("publish"), "`publish`", ("pinned", "old_versions_live"))
+        if found is None:
+            return Publishing()
+        places = {f"{flow.name}.{state}": (flow.name, state) for flow in flows.values() for state in flow.states}
+        named = [self.read.name(item, "state", places, "T1") for item in self.read.items(found.get("pinned"), "`pinned`")]
+        seconds = self.read.duration(found.get("old_versions_live"), "`old_versions_live`")
+        return Publishing(
+            pinned=frozenset(places[name] for name in named if name is not None),
+            old_versions_live=seconds or Publishing().old_versions_live,
         )
 
     def trouble(self, shared: Shared) -> Text | None:

@@ -382,6 +382,16 @@ def _app(bundle: Bundle) -> Schema:
         "no_words": {**TEXT, "description": "said of a picture, a recording, a place…; it can use no names"},
         "limits": limits,
         "intents": listed(WORD),
+        "publish": record(
+            {
+                "pinned": listed(one_of([f"{flow.name}.{state}" for flow in bundle.flows.values() for state in flow.states])),
+                "old_versions_live": {
+                    "type": "string",
+                    "pattern": DURATION,
+                    "description": "how long an old version serves, e.g. 48h",
+                },
+            }
+        ),
     }
     return {"title": "app.yaml", **record(properties, needs=["languages", "timezone", "channel", "flows", "trouble"])}
 

@@ -457,6 +457,14 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Publishing:
+    """What a publish respects: `pinned` places (flow, state) that nobody is moved out of, and how long an old bundle serves."""
+
+    pinned: frozenset[tuple[str, str]] = frozenset()
+    old_versions_live: int = 48 * 3600  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bundle:
     """All flows of a deployment at one moment, compiled.
 
@@ -476,6 +484,7 @@ class Bundle:
     trouble: Text
     texts: Mapping[str, Text] = field(default_factory=dict)  # by place
     no_words: Text | None = None
+    publishing: Publishing = Publishing()
 
     def trouble_text(self, language: str | None = None) -> str:
         """The trouble text, which never fails to render."""

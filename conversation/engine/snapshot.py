@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from conversation.engine.effects import Consent
 from conversation.engine.values import JSON, Record
+
+MOVED_ASK: Final = "ask"
+MOVED_ENTER: Final = "enter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Frame:
     event: Record = field(default_factory=dict)  # of a flow that an event started
     visiting: bool = False  # when it ends, the question below is asked again
     action: int = -1  # index of the `do` entry that called the frame above; -1 when none did
+    moved: str = ""  # by a publish: MOVED_ASK or MOVED_ENTER is due with the customer's next message, which answered what is gone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from conversation.engine.flow import VENDOR, Bundle, Start
 from conversation.engine.match import Match, is_consent_word, is_open, match
 from conversation.engine.normalise import normalise
 from conversation.engine.running import Running, read_path
-from conversation.engine.snapshot import Snapshot, Wait
+from conversation.engine.snapshot import MOVED_ENTER, Snapshot, Wait
 from conversation.engine.values import JSON
 from conversation.errors import Broken
 
@@ -150,6 +150,9 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
     if not running.frames:
         running.run(_start(running, event))
         return running
+    if running.top.moved:
+        running.run(_moved(running))
+        return running
     wait = running.top.wait
     if wait is None:
         raise Broken(f"{running.top.flow}.{running.top.state} waits for nothing")
@@ -165,6 +168,14 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
     running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed, **_where(found))
     running.run(_answer(running, wait, found, event))
     return running
+
+
+def _moved(running: Running) -> str | None:
+    """The question that this message answers is gone: ask the one that took its place. No consent comes of such a message."""
+    frame = running.top
+    running.note("moved", f"{frame.flow}.{frame.state}", by=frame.moved)
+    running.top = replace(frame, moved="")
+    return frame.state if frame.moved == MOVED_ENTER else running.ask_again()
 
 
 def _name(found: Match) -> str:

@@ -14,11 +14,13 @@ from soko.cli import (
     conversation,
     database,
     demo,
+    flow_tools,
     flow_traces,
     inbox,
     key,
     migrate,
     payment,
+    publishing,
     record,
     replay,
     running,
@@ -37,10 +39,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (
+PARTS = (
     demo,
     running,
+    flow_tools,
     flow_traces,
+    publishing,
     chat,
     replay,
     record,
@@ -56,5 +60,6 @@ for part in (
     vendor,
     config,
     version,
-):
-    app.add_typer(part.commands)
+)
+for commands in dict.fromkeys(part.commands for part in PARTS):  # several files may add to one group
+    app.add_typer(commands)

@@ -62,7 +62,7 @@ def _take(vendor: UUID, conversation: UUID, text: str | None) -> str | None:
     from router import conversations, inbox
     from router.ids import ConversationId, VendorId
     from router.work import unit_of_work
-    from soko.assembly import build_turns, open_databases
+    from soko.assembly import build_turns, open_databases, open_flows
     from soko.clock import utc_now
     from soko.embedded import engines
     from soko.settings import load_settings
@@ -74,7 +74,7 @@ def _take(vendor: UUID, conversation: UUID, text: str | None) -> str | None:
                 entry_id = people.say(work, conversation_id, text, now=utc_now())
             else:
                 entry_id = people.give_back(work, conversation_id, now=utc_now())
-        build_turns(databases, urls).handle(vendor_id, entry_id)
+        build_turns(databases, urls, open_flows(databases)).handle(vendor_id, entry_id)
         with unit_of_work(databases, vendor_id) as work:
             failed = [kept for kept in inbox.list_failed(work, limit=10_000) if kept.id == entry_id]
             snapshot = conversations.get(work, conversation_id).snapshot or {}

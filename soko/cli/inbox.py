@@ -45,7 +45,7 @@ def retry(
     from router import inbox
     from router.ids import VendorId
     from router.work import unit_of_work
-    from soko.assembly import build_turns, open_databases
+    from soko.assembly import build_turns, open_databases, open_flows
     from soko.embedded import engines
     from soko.settings import load_settings
 
@@ -53,7 +53,7 @@ def retry(
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         with unit_of_work(databases, vendor_id) as work:
             inbox.reopen(work, entry)
-        build_turns(databases, urls).handle(vendor_id, entry)
+        build_turns(databases, urls, open_flows(databases)).handle(vendor_id, entry)
         with unit_of_work(databases, vendor_id) as work:
             again = next((kept for kept in inbox.list_failed(work, limit=10_000) if kept.id == entry), None)
     if again is not None:

@@ -57,7 +57,7 @@ def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption
 def reconcile(vendor: VendorArgument) -> None:
     """Give up what waited too long, and send every status query that is due, now."""
     from router.ids import VendorId
-    from soko.assembly import open_databases
+    from soko.assembly import open_databases, open_flows
     from soko.embedded import engines
     from soko.settings import load_settings
     from soko.workers import build_tools
@@ -65,7 +65,7 @@ def reconcile(vendor: VendorArgument) -> None:
 
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
-        tools = build_tools(settings, databases, urls)
+        tools = build_tools(settings, databases, urls, open_flows(databases))
         settle_payment.drain(tools, VendorId(vendor))
         query_stk.drain(tools, VendorId(vendor))
     with open_work(vendor) as work:

@@ -1,6 +1,7 @@
 """Commands that run Soko: `up` for everything, `serve`, `worker` and `simulators` for one process each."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,11 +10,21 @@ commands = typer.Typer()
 
 
 @commands.command()
-def up() -> None:
-    """Run Soko here until Ctrl-C: databases, workers, web, and in development the simulators."""
+def up(
+    flows: Annotated[Path | None, typer.Option(help="the folder with the app.yaml; Soko's own flows when not given")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="development: publish the flows again whenever a file changes")
+    ] = False,
+) -> None:
+    """Run Soko here until Ctrl-C: databases, workers, web, and in development the simulators.
+
+    In development the flows on disk are published at the start; in production `soko flow publish` does it.
+    """
     from rich.console import Console
 
+    from soko.assembly import FLOWS, open_databases
     from soko.logs import configure
+    from soko.offering import Offering
     from soko.settings import load_settings
     from soko.up import running, wait_for_a_signal
 
@@ -30,7 +41,12 @@ def up() -> None:
             talk.print(f"  WhatsApp simulator  {settings.graph_url}/sim/health")
             talk.print(f"  M-Pesa simulator    {settings.daraja_url}/sim/health")
         talk.print(f"  logs                {logs}/\n[dim]Ctrl-C stops everything.[/dim]")
-        wait_for_a_signal(stack, report=talk.print)
+        with open_databases(settings, stack.urls) as databases:
+            offering = Offering(databases, flows or FLOWS, lambda said: talk.print(said, markup=False, soft_wrap=True))
+            if settings.is_development:
+                offering.look()
+            look = offering.look if reload and settings.is_development else lambda: None
+            wait_for_a_signal(stack, report=talk.print, each_second=look)
         talk.print("[dim]Stopping …[/dim]")
 
 
@@ -39,7 +55,7 @@ def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = 
     """Run one web process."""
     import uvicorn
 
-    from soko.assembly import build_turns, open_databases
+    from soko.assembly import build_turns, following, open_databases
     from soko.embedded import engines
     from soko.logs import configure
     from soko.parent import watch_parent
@@ -49,8 +65,8 @@ def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = 
     settings = load_settings()
     configure()
     watch_parent()
-    with engines(settings) as urls, open_databases(settings, urls) as databases:
-        app = build_app(settings, urls, databases, build_turns(databases, urls))
+    with engines(settings) as urls, open_databases(settings, urls) as databases, following(databases) as flows:
+        app = build_app(settings, urls, databases, build_turns(databases, urls, flows))
         uvicorn.run(app, host=host, port=settings.port, log_config=None, timeout_graceful_shutdown=5)
 
 

@@ -16,6 +16,7 @@ from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
 from conversation.context import Shelves
 from conversation.engine.flow import Bundle
+from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Location, Media, Tap, Text, Utterance
 from conversation.whatsapp.outbound import CloudApi
@@ -80,7 +81,7 @@ class World:
         self._number_id = _number_of(databases, self._vendor_id)
         self._turns = Turns(
             databases=databases,
-            bundle=props.bundle,
+            flows=LiveFlows(props.bundle),
             wakeups=Wakeups(None),
             clock=self.clock,
             observe=self.reports.append,

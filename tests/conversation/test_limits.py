@@ -7,6 +7,7 @@ import pytest
 
 from conversation.authoring.load import build_unchecked
 from conversation.engine.flow import Bundle, Limits
+from conversation.live_flows import LiveFlows
 from conversation.services import CATALOGUE
 from conversation.turn import Turns
 from conversation.whatsapp.inbound import Text
@@ -59,7 +60,11 @@ def test_a_turn_past_its_budget_is_undone_told_and_survived(
 ) -> None:
     chat = Chat(databases, vendor_id, now)
     chat.turns = Turns(
-        databases=databases, bundle=limited(limits), wakeups=Wakeups(None), clock=lambda: chat.now, observe=chat.reports.append
+        databases=databases,
+        flows=LiveFlows(limited(limits)),
+        wakeups=Wakeups(None),
+        clock=lambda: chat.now,
+        observe=chat.reports.append,
     )
     assert chat.say(Text(text="hi")) == ["Well?"]
     assert chat.say(Text(text=text)) == ["Sorry."]
@@ -82,7 +87,7 @@ def test_a_message_is_classified_once_and_the_answer_is_part_of_its_event(
 
     chat = Chat(databases, vendor_id, now)
     chat.turns = Turns(
-        databases=databases, bundle=limited(Limits()), wakeups=Wakeups(None), clock=lambda: chat.now, classify=classify
+        databases=databases, flows=LiveFlows(limited(Limits())), wakeups=Wakeups(None), clock=lambda: chat.now, classify=classify
     )
     chat.say(Text(text="hi"))
     assert asked == ["hi"]
@@ -97,7 +102,7 @@ def test_a_retried_turn_hears_what_the_classifier_said_the_first_time(
     for limits, wamid in ((Limits(), "wamid.1"), (Limits(cost=40), "wamid.2")):
         chat.turns = Turns(
             databases=databases,
-            bundle=replace(flows, limits=limits),
+            flows=LiveFlows(replace(flows, limits=limits)),
             wakeups=Wakeups(None),
             clock=lambda: chat.now,
             observe=chat.reports.append,

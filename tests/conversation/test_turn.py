@@ -9,6 +9,7 @@ import pytest
 
 from conversation.engine.match import is_consent_word
 from conversation.engine.values import JSON
+from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import DeliveryStatus, Incoming, OtherUpdate, StatusUpdate, Tap, Text, Utterance
 from router import inbox, timers
@@ -35,7 +36,7 @@ class Chat:
         self._wamids = count(1)
         self.turns = Turns(
             databases=databases,
-            bundle=load_flows(),
+            flows=LiveFlows(load_flows()),
             wakeups=Wakeups(None),
             clock=lambda: self.now,
             observe=self.reports.append,

@@ -19,7 +19,7 @@ from router.ids import VendorId
 from router.story import Story, tell
 from router.wakeups import QueueName
 from router.work import unit_of_work
-from soko.assembly import build_turns
+from soko.assembly import build_turns, following
 from soko.embedded import Urls
 from soko.settings import Settings
 from soko.simulators import daraja, whatsapp
@@ -159,7 +159,8 @@ def open_shop(settings: Settings, databases: Databases, urls: Urls, vendor_id: V
         here = settings.model_copy(
             update={"graph_url": whatsapp_url, "daraja_url": daraja_url, "public_url": web_url, "port": port}
         )
-        app = build_app(here, urls, databases, build_turns(databases, urls))
+        flows = stack.enter_context(following(databases))
+        app = build_app(here, urls, databases, build_turns(databases, urls, flows))
         server = Web(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

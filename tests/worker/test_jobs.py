@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from conversation.live_flows import LiveFlows
 from conversation.turn import Turns
 from conversation.whatsapp.outbound import CloudApi
 from payments.access_token import AccessTokens
@@ -55,7 +56,7 @@ def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Cl
     daraja = DarajaClient(base_url="http://127.0.0.1:1", tokens=AccessTokens(None))
     yield Tools(
         databases=databases,
-        turns=Turns(databases=databases, bundle=load_flows(), wakeups=Wakeups(None), clock=clock),
+        turns=Turns(databases=databases, flows=LiveFlows(load_flows()), wakeups=Wakeups(None), clock=clock),
         cloud_api=cloud_api,
         daraja=daraja,
         wakeups=Wakeups(None),

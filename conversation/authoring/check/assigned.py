@@ -5,11 +5,15 @@ from conversation.authoring.problems import Problems
 from conversation.engine.flow import Flow
 
 
+def sure_slots(flow: Flow) -> dict[str, frozenset[str]]:
+    """For each state the slots that are set on every path to it."""
+    return _sure(flow, {name: Ways(flow, state) for name, state in flow.states.items()})[0]
+
+
 def check_assigned(flow: Flow, problems: Problems) -> None:
     """Report the first reading of each slot that some path reaches with the slot unset."""
-    always = frozenset(slot.name for slot in flow.slots.values() if slot.has_default) | frozenset(flow.takes)
     ways = {name: Ways(flow, state) for name, state in flow.states.items()}
-    sure, story = _sure(flow, ways, always)
+    sure, story = _sure(flow, ways)
     for name, found in ways.items():
         if name not in sure:
             continue
@@ -27,10 +31,9 @@ def check_assigned(flow: Flow, problems: Problems) -> None:
                 )
 
 
-def _sure(
-    flow: Flow, ways: dict[str, Ways], always: frozenset[str]
-) -> tuple[dict[str, frozenset[str]], dict[tuple[str, str], str]]:
+def _sure(flow: Flow, ways: dict[str, Ways]) -> tuple[dict[str, frozenset[str]], dict[tuple[str, str], str]]:
     """For each state the slots set on every path to it, and for a slot that is not, one state it comes unset from."""
+    always = frozenset(slot.name for slot in flow.slots.values() if slot.has_default) | frozenset(flow.takes)
     everything = frozenset(flow.slots)
     sure: dict[str, frozenset[str]] = {}
     story: dict[tuple[str, str], str] = {}

@@ -1,0 +1,67 @@
+"""Publishing and rolling back: check, compare with the live conversations, and then make it live."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from conversation.authoring.load import build_bundle
+from conversation.engine.catalogue import Catalogue
+from conversation.engine.flow import Bundle
+from conversation.publishing.migrations import read_migrations
+from conversation.publishing.moves import Comparison
+from conversation.publishing.plan import Plan, make_plan
+from router import publications
+from router.databases import Databases
+from router.errors import Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A checked bundle with what it would do to whom. `after` is the publication that it was compared with."""
+
+    bundle: Bundle
+    files: Mapping[str, bytes]
+    migrations: Mapping[str, bytes]
+    plan: Plan
+    after: int | None
+    is_live: bool
+
+
+def propose(databases: Databases, catalogue: Catalogue, files: Mapping[str, bytes], migrations: Mapping[str, bytes]) -> Proposal:
+    """Compare a bundle with where people stand. Raises FlowErrors when the check refuses it or a migration, Unavailable."""
+    bundle = build_bundle(files, catalogue)
+    history = publications.list_publications(databases)
+    standing = publications.count_standing(databases)
+    comparisons: dict[str, Comparison] = {}
+    for old_hash in {*(each.bundle_hash for each in standing), *(each.bundle_hash for each in history[-1:])}:
+        kept = publications.get_files(databases, old_hash)
+        if kept is not None:
+            old = build_bundle(kept, catalogue)
+            comparisons[old_hash] = Comparison(old, bundle, read_migrations(migrations, old, bundle))
+    live_hash = history[-1].bundle_hash if history else None
+    return Proposal(
+        bundle=bundle,
+        files=files,
+        migrations=migrations,
+        plan=make_plan(standing, comparisons),
+        after=history[-1].id if history else None,
+        is_live=live_hash == bundle.hash,
+    )
+
+
+def publish(databases: Databases, proposal: Proposal, *, by: str, now: datetime) -> int:
+    """Make the proposal live; returns the publication's number.
+
+    Raises Refused("stranded") while somebody would be, Refused("published_meanwhile") when the proposal is out of date
+    """
+    blocked = proposal.plan.blocked
+    if blocked:
+        raise Refused(
+            "stranded", f"{sum(row.people for row in blocked)} people would be stranded: {blocked[0].place} is {blocked[0].what}"
+        )
+    number = publications.publish(
+        databases, proposal.bundle.hash, proposal.files, migrations=proposal.migrations, after=proposal.after, by=by, now=now
+    )
+    if number is None:
+        raise Refused("published_meanwhile", "somebody published meanwhile: look at the plan again")
+    return number

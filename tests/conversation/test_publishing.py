@@ -1,0 +1,310 @@
+"""A publish in the middle of people's conversations: nobody is lost, money finishes where it began, no PAY travels along."""
+
+import re
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Final, LiteralString
+from uuid import uuid4
+
+import pytest
+
+from conversation.authoring.load import read_published
+from conversation.authoring.problems import FlowErrors
+from conversation.live_flows import LiveFlows
+from conversation.publishing.moves import Fate
+from conversation.publishing.publish import Proposal, propose, publish
+from conversation.services import CATALOGUE
+from conversation.turn import TurnReport, Turns
+from conversation.whatsapp.inbound import Incoming, Text
+from router import publications
+from router.databases import Databases
+from router.errors import Refused
+from router.ids import VendorId
+from router.wakeups import Wakeups
+from soko.assembly import FLOWS, load_flows
+
+NUMBER: Final = "100000000000001"
+FILES, _ = read_published(FLOWS)
+Files = Mapping[str, bytes]
+
+# How many people walk how far: everyone's last word leaves them in the state of the name.
+TIED: Final = "2 nafaka"
+WALKS: Final[Mapping[str, tuple[int, tuple[str, ...]]]] = {
+    "browse": (90, ("hi",)),
+    "which": (40, (TIED,)),
+    "cart": (40, ("2 unga",)),
+    "pay": (20, ("2 unga", "ok")),
+    "waiting": (10, ("2 unga", "ok", "PAY")),
+}
+SHOP: Final = "flows/shop.yaml"
+SWAHILI: Final = "flows/text/sw.yaml"
+PAY_REPLY: Final = b"- {consent: pay, go: charge}              # the only kind of edge that may lead to payments.stk_push"
+REPLIES: Final = """
+    SELECT o.message ->> 'text' AS text
+    FROM outbox o JOIN conversations c ON c.id = o.conversation_id JOIN customers k ON k.id = c.customer_id
+    WHERE k.phone = %s AND o.turn = c.turn ORDER BY o.id
+    """
+WHERE: Final = """
+    SELECT state, snapshot ->> 'bundle' AS bundle FROM conversations c JOIN customers k ON k.id = c.customer_id WHERE k.phone = %s
+    """
+
+
+def phone_of(who: int) -> str:
+    return f"2547000{who:05}"
+
+
+def edited(name: str, *edits: tuple[bytes, bytes], files: Files = FILES) -> Files:
+    """The flows with these words of one file replaced, everywhere they stand."""
+    data = files[name]
+    for before, after in edits:
+        assert before in data, before
+        data = data.replace(before, after)
+    return {**files, name: data}
+
+
+def new_words(files: Files = FILES) -> Files:
+    return edited(SWAHILI, (b"Gusa", b"Bonyeza"), files=files)
+
+
+def new_replies(files: Files = FILES) -> Files:
+    """Another way to answer the PAY question."""
+    return edited(SHOP, (PAY_REPLY, PAY_REPLY + b"\n      - {words: {en: [never], sw: [kamwe]}, go: cancel}"), files=files)
+
+
+def renamed(files: Files = FILES) -> Files:
+    """`which` is called `choose`."""
+    files = edited(SHOP, (b"  which:  ", b"  choose: "), (b"to: which", b"to: choose"), files=files)
+    return edited(SWAHILI, (b"  which.", b"  choose."), files=files)
+
+
+def migration(databases: Databases, rules: str) -> Files:
+    live = publications.list_publications(databases)[-1].bundle_hash
+    return {"flows/migrations/1.yaml": f"migrate: shop\nfrom: {live}\n{rules}".encode()}
+
+
+class Town:
+    """Many customers of one vendor, each with a chat, on flows that are published now and then."""
+
+    def __init__(self, databases: Databases, vendor_id: VendorId, now: datetime) -> None:
+        self.databases = databases
+        self.vendor_id = vendor_id
+        self.now = now
+        self.reports: list[TurnReport] = []
+        self._wamids = count(1)
+        self.publish(FILES)
+        self.flows = LiveFlows(load_flows(), databases)
+        self.flows.refresh()
+        self.turns = Turns(
+            databases=databases, flows=self.flows, wakeups=Wakeups(None), clock=lambda: self.now, observe=self.reports.append
+        )
+
+    def propose(self, files: Files, migrations: Files = {}) -> Proposal:  # noqa: B006 - never written
+        return propose(self.databases, CATALOGUE, files, migrations)
+
+    def publish(self, files: Files, migrations: Files = {}) -> int:  # noqa: B006 - never written
+        return publish(self.databases, self.propose(files, migrations), by="a test", now=self.now)
+
+    def say(self, who: int, text: str) -> list[str]:
+        """Let a customer write; returns the replies."""
+        wamid = f"wamid.{next(self._wamids)}"
+        phone = phone_of(who)
+        message = Incoming(
+            wamid=wamid,
+            phone_number_id=NUMBER,
+            sender_phone=phone,
+            sender_bsuid=None,
+            name="Mteja",
+            sent_at=self.now,
+            utterance=Text(text=text),
+            raw={"id": wamid},
+        )
+        self.turns.accept([message])
+        return [row["text"] for row in self.rows(REPLIES, phone)]
+
+    def rows(self, statement: LiteralString, *values: object) -> list[dict[str, Any]]:
+        with self.databases.ops(self.vendor_id) as conn:
+            return conn.execute(statement, values).fetchall()
+
+    def where(self, who: int) -> tuple[str | None, str]:
+        """The state and the bundle that a customer is in."""
+        (row,) = self.rows(WHERE, phone_of(who))
+        return row["state"], row["bundle"]
+
+
+@pytest.fixture
+def town(databases: Databases, vendor_id: VendorId, now: datetime) -> Town:
+    return Town(databases, vendor_id, now)
+
+
+def fates(proposal: Proposal) -> dict[str, tuple[int, Fate]]:
+    return {row.place: (row.people, row.fate) for row in proposal.plan.rows}
+
+
+def test_the_plan_is_the_table_of_what_happens_to_whom(town: Town) -> None:
+    for who, (state, (_, words)) in enumerate(WALKS.items()):
+        for text in words:
+            town.say(who, text)
+        assert town.where(who)[0] == state
+    proposal = town.propose(renamed(new_replies(new_words())))
+    assert fates(proposal) == {
+        "shop.browse": (1, Fate.SAME),
+        "shop.cart": (1, Fate.WORDS),
+        "shop.pay": (1, Fate.ASK),
+        "shop.waiting": (1, Fate.PINNED),
+        "shop.which": (1, Fate.BLOCKED),
+    }
+    assert "gone: add `which: <state>`" in proposal.plan.blocked[0].what
+    before = publications.find_latest(town.databases)
+    with pytest.raises(Refused, match=re.escape("1 people would be stranded: shop.which")):
+        publish(town.databases, proposal, by="a test", now=town.now)
+    assert publications.find_latest(town.databases) == before
+
+
+def test_a_publish_in_the_middle_of_200_conversations_loses_nobody(town: Town) -> None:
+    people: dict[int, str] = {}
+    for state, (many, words) in WALKS.items():
+        for _ in range(many):
+            who = len(people)
+            for text in words:
+                town.say(who, text)
+            people[who] = state
+    old = town.flows.bundle.hash
+    files = renamed(new_replies(new_words()))
+    rules = migration(town.databases, "states:\n  which: {to: choose, say: We made ordering simpler.}\n")
+    chatty, stop = [1000, 1001], threading.Event()
+
+    def keep_writing(who: int) -> int:
+        wrote = 0
+        while not stop.is_set():
+            town.say(who, ("2 unga", "toa zote", "hi")[wrote % 3])
+            wrote += 1
+        return wrote
+
+    with ThreadPoolExecutor(len(chatty)) as pool:
+        writing = [pool.submit(keep_writing, who) for who in chatty]
+        town.publish(files, rules)
+        assert town.flows.refresh()
+        heard = {who: town.say(who, "?") for who in people}
+        stop.set()
+        assert all(each.result() > 0 for each in writing)
+    new = town.flows.bundle.hash
+    assert new != old
+    assert town.rows("SELECT error FROM inbox WHERE failed_at IS NOT NULL") == []
+    expected = {"browse": "browse", "which": "choose", "cart": "cart", "pay": "pay", "waiting": "waiting"}
+    for who, before in people.items():
+        assert heard[who], before
+        assert town.where(who) == (expected[before], old if before == "waiting" else new)
+        if before == "which":
+            assert heard[who][0] == "We made ordering simpler."
+            assert "do you mean" in heard[who][1]
+        if before == "pay":
+            assert "Reply *PAY*" in heard[who][0]
+
+
+def test_a_pay_that_answers_the_old_question_is_asked_again_and_charges_nothing(town: Town) -> None:
+    for text in ("2 unga", "ok"):
+        town.say(1, text)
+    town.publish(new_replies())
+    town.flows.refresh()
+    (answer,) = town.say(1, "PAY")
+    assert "Reply *PAY*" in answer
+    assert town.rows("SELECT id FROM payment_intents") == []
+    town.say(1, "PAY")
+    assert len(town.rows("SELECT id FROM payment_intents")) == 1
+    assert town.where(1) == ("waiting", town.flows.bundle.hash)
+
+
+def test_keep_old_lets_people_finish_where_they_are_until_the_old_version_is_over(town: Town) -> None:
+    town.say(1, TIED)
+    old = town.flows.bundle.hash
+    town.publish(renamed(), migration(town.databases, "states:\n  which: keep_old\n"))
+    town.flows.refresh()
+    assert "Pick one from the list" in town.say(1, "?")[-1]
+    assert town.where(1) == ("which", old)
+    town.now += timedelta(seconds=town.flows.bundle.publishing.old_versions_live + 1)
+    assert town.say(1, "hi")
+    assert town.where(1)[1] == town.flows.bundle.hash
+
+
+def test_a_rollback_is_a_publish_by_the_same_rules(town: Town) -> None:
+    town.publish(renamed())
+    town.flows.refresh()
+    town.say(1, TIED)
+    assert fates(town.propose(FILES)) == {"shop.choose": (1, Fate.BLOCKED)}
+    town.publish(FILES, migration(town.databases, "states:\n  choose: which\n"))
+    town.flows.refresh()
+    assert "do you mean" in town.say(1, "?")[0]
+    assert town.where(1) == ("which", town.flows.bundle.hash)
+
+
+@pytest.mark.parametrize(
+    ("rules", "what"),
+    [
+        ("states:\n  wich: choose\n", "there is no state of the old version `wich`"),
+        ("states:\n  which: chose\n", "there is no state `chose`"),
+        ("slots:\n  tied: {to: page, with: old.tied}\n", "`with` is int"),
+        ("slots:\n  tied: forget\n", "there is no rule for a slot `forget`"),
+    ],
+)
+def test_a_migration_that_does_not_fit_is_refused_by_its_place(town: Town, rules: str, what: str) -> None:
+    with pytest.raises(FlowErrors, match=what):
+        town.propose(renamed(), migration(town.databases, rules))
+
+
+def test_a_slot_of_another_type_needs_a_rule_and_is_worked_out_by_it(town: Town) -> None:
+    retyped = edited(SHOP, (b"page:    {type: int, default: 1}", b"page:    {type: int or none, default: 1}"))
+    assert retyped != FILES
+    town.say(1, "hi")
+    narrower = edited(SHOP, (b"  tied:    {type: unclear}", b"  tied:    {type: unclear}\n  leaf:    {type: int, default: 1}"))
+    town.publish(narrower)
+    town.flows.refresh()
+    town.say(1, "hi")
+    other = edited(SHOP, (b"leaf:    {type: int, default: 1}", b"leaf:    {type: string 9, default: one}"), files=narrower)
+    blocked = town.propose(other).plan.blocked
+    assert [row.place for row in blocked] == ["shop.browse"]
+    assert "`leaf` changed its type" in blocked[0].what
+    assert town.propose(other, migration(town.databases, "slots:\n  leaf: drop\n")).plan.blocked == ()
+
+
+def test_a_bundle_that_the_check_refuses_cannot_be_published(town: Town) -> None:
+    with pytest.raises(FlowErrors):
+        town.publish(edited(SHOP, (b"pay, go: charge}", b"pay, go: chrage}")))
+
+
+def test_two_who_publish_at_once_do_not_undo_each_other(town: Town) -> None:
+    first, second = town.propose(new_words()), town.propose(new_replies())
+    publish(town.databases, first, by="a", now=town.now)
+    with pytest.raises(Refused, match="somebody published meanwhile"):
+        publish(town.databases, second, by="b", now=town.now)
+
+
+def test_a_publication_that_does_not_load_here_leaves_the_live_flows_as_they_are(town: Town) -> None:
+    live = town.flows.bundle
+    publications.publish(
+        town.databases, "0" * 12, {"flows/app.yaml": b"app: x"}, migrations={}, after=publications.find_latest(town.databases),
+        by="another program", now=town.now,
+    )  # fmt: skip
+    with pytest.raises(FlowErrors):
+        town.flows.refresh()
+    assert town.flows.bundle is live
+    assert town.say(1, "hi")
+
+
+def test_the_files_of_a_bundle_come_back_as_they_were(databases: Databases) -> None:
+    files = {"flows/a.yaml": "a: Ngũgĩ 🧺\n".encode()}
+    number = publications.publish(
+        databases,
+        uuid4().hex[:12],
+        files,
+        migrations=files,
+        after=None,
+        by="a test",
+        now=datetime.fromisoformat("2026-11-20T09:00Z"),
+    )
+    assert number is not None
+    (kept,) = publications.list_publications(databases)
+    assert publications.get_files(databases, kept.bundle_hash) == files
+    assert publications.get_migrations(databases, number) == files
