@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from payments.callback_urls import BANNED_WORDS
-from router.errors import Refused
+from router.errors import Refused, Unavailable
 from router.secret_refs import open_secret
 from soko.errors import NotReady
 
@@ -21,6 +21,7 @@ SECRET_KINDS: Final = ("plain:", "env:", "file:", "vault:")
 SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token")
 REAL_GRAPH_URL: Final = "https://graph.facebook.com"
 REAL_DARAJA_URL: Final = "https://api.safaricom.co.ke"
+CALLS_A_MINUTE: Final = {"api.safaricom.co.ke": 20, "sandbox.safaricom.co.ke": 4}  # below what Safaricom was seen to allow
 
 
 def to_reference(secret: str) -> str:
@@ -40,6 +41,11 @@ def by_mode(*, development: str | int, production: str = "") -> Callable[[dict[s
         return development if isinstance(development, str) else f"http://127.0.0.1:{data.get('port', 0) + development}"
 
     return choose
+
+
+def choose_calls(data: dict[str, Any]) -> int:
+    """Choose the rate of calls by who answers them; a simulator takes what it gets."""
+    return CALLS_A_MINUTE.get(urlsplit(data.get("daraja_url", "")).hostname or "", 600)
 
 
 class Settings(BaseSettings):
@@ -64,14 +70,19 @@ class Settings(BaseSettings):
         default_factory=by_mode(development=2, production=REAL_DARAJA_URL),
         description="M-Pesa's Daraja; the simulator in development",
     )
+    daraja_calls_a_minute: int = Field(
+        default_factory=choose_calls,
+        ge=2,
+        description="the most pushes and queries a minute for one consumer key; Safaricom answers more with a spike arrest",
+    )
     public_url: str = Field(default_factory=by_mode(development=0), description="where WhatsApp and M-Pesa reach us")
     whatsapp_app_secret: SecretReference = Field(
         default_factory=by_mode(development="plain:dev-app-secret"),
-        description="signs WhatsApp's webhooks: env:NAME or file:/path",
+        description="signs WhatsApp's webhooks: env:NAME, file:/path or vault:mount/path#field",
     )
     whatsapp_verify_token: SecretReference = Field(
         default_factory=by_mode(development="plain:dev-verify-token"),
-        description="answers WhatsApp's challenge: env:NAME or file:/path",
+        description="answers WhatsApp's challenge: env:NAME, file:/path or vault:mount/path#field",
     )
 
     @property
@@ -153,7 +164,7 @@ def to_variable(name: str) -> str:
 
 
 def _secret_problems(name: str, reference: str) -> Iterator[str]:
-    fix = f"Set it to env:NAME or file:/path, for example {to_variable(name)}=file:/run/secrets/{name}."
+    fix = f"Set it to env:NAME, file:/path or vault:mount/path#field, for example {to_variable(name)}=file:/run/secrets/{name}."
     if not reference or reference == "plain:":
         yield f"{to_variable(name)} is missing. {fix}"
     elif reference.startswith("plain:"):
@@ -161,7 +172,7 @@ def _secret_problems(name: str, reference: str) -> Iterator[str]:
     else:
         try:
             open_secret(reference, allow_plain=False)
-        except Refused as error:
+        except (Refused, Unavailable) as error:
             yield f"{to_variable(name)}: {error}"
 
 
