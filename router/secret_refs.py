@@ -24,9 +24,7 @@ def open_secret(reference: str, *, allow_plain: bool) -> str:
     kind, _, locator = reference.partition(":")
     if kind == "plain":
         if not allow_plain:
-            raise Refused(
-                "secret_plain_refused", "a plain: secret reference is for development: use env:, file: or vault:"
-            )
+            raise Refused("secret_plain_refused", "a plain: secret reference is for development: use env:, file: or vault:")
         return _not_empty(locator, "a plain: secret reference holds nothing after the colon")
     if kind == "env":
         return _from_environment(locator)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from payments.callback_urls import BANNED_WORDS
+from payments.peers import SAFARICOM, Lock, Peers, parse_networks
 from router.errors import Refused, Unavailable
 from router.secret_refs import open_secret
 from soko.errors import NotReady
@@ -29,6 +30,13 @@ def to_reference(secret: str) -> str:
     return secret if not secret or secret.startswith(SECRET_KINDS) else f"plain:{secret}"
 
 
+def check_networks(text: str) -> str:
+    """Pass a list of addresses and networks. ValueError names the one that is neither."""
+    parse_networks(text)
+    return text
+
+
+Networks = Annotated[str, AfterValidator(check_networks)]
 SecretReference = Annotated[str, AfterValidator(to_reference)]
 
 
@@ -75,6 +83,13 @@ class Settings(BaseSettings):
         ge=2,
         description="the most pushes and queries a minute for one consumer key; Safaricom answers more with a spike arrest",
     )
+    callback_ips: Networks = Field(
+        ",".join(SAFARICOM), description="who may call back about payments: addresses and networks with commas between them"
+    )
+    callback_ip_lock: Lock = Field(
+        Lock.LOG, description="a callback from elsewhere: off takes it, log tells of it, enforce refuses it"
+    )
+    trusted_proxies: Networks = Field("", description="our own proxies: X-Forwarded-For is believed from these alone")
     public_url: str = Field(default_factory=by_mode(development=0), description="where WhatsApp and M-Pesa reach us")
     whatsapp_app_secret: SecretReference = Field(
         default_factory=by_mode(development="plain:dev-app-secret"),
@@ -89,6 +104,13 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """Tell whether plain secrets, simulators and embedded databases are fine."""
         return self.env == "development"
+
+    @property
+    def callback_peers(self) -> Peers:
+        """Who may call back about payments. The simulator in development calls from this machine."""
+        simulated = self.is_development and _is_loopback(urlsplit(self.daraja_url).hostname or "")
+        lock = Lock.OFF if simulated else self.callback_ip_lock
+        return Peers(lock=lock, listed=parse_networks(self.callback_ips), proxies=parse_networks(self.trusted_proxies))
 
     def open_secret(self, reference: str) -> str:
         """Open a secret at its use: what Databases takes as resolve_secret. Errors: Refused."""
