@@ -229,7 +229,8 @@ def judge_query(status: int, body: bytes, checkout_request_id: str) -> Answered 
     """Judge the answer to a query. Only a ResultCode for our own prompt is an answer; no error ever means "failed"."""
     answer = read_json(body)
     if answer is None or status != httpx.codes.OK or "errorCode" in answer:
-        return NoAnswer(reason=f"HTTP {status} {_text(answer, 'errorCode') if answer else 'without JSON'}")
+        told = f"{_text(answer, 'errorCode')} {_text(answer, 'errorMessage') or _fault(answer)}" if answer else "without JSON"
+        return NoAnswer(reason=f"HTTP {status} {told}".strip())
     if not _is_zero(answer.get("ResponseCode")) or "ResultCode" not in answer:
         return NoAnswer(reason="the query itself was not understood")
     if answer.get("CheckoutRequestID") != checkout_request_id:

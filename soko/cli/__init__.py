@@ -18,6 +18,7 @@ from soko.cli import (
     payment,
     replay,
     running,
+    vendor,
     version,
 )
 from soko.cli.failures import CarefulGroup
@@ -40,6 +41,7 @@ for part in (
     inbox,
     conversation,
     payment,
+    vendor,
     migrate,
     database,
     config,
