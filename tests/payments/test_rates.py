@@ -20,6 +20,7 @@ def make(request: pytest.FixtureRequest, redis_url: str) -> Make:
     return lambda per_minute: Rates(connect(url, timeout_seconds=0.2) if url else None, per_minute=per_minute)
 
 
+@pytest.mark.case(46)
 def test_a_minute_has_so_many_pushes_and_no_more(make: Make) -> None:
     rates = make(3)
     assert [rates.take_push(HOST, credentials()) for _ in range(5)] == [True, True, True, False, False]

@@ -79,6 +79,7 @@ def test_a_callback_is_stored_as_it_came_answered_and_the_worker_woken(
     assert shop.states(intent.id)[0] == "paid"
 
 
+@pytest.mark.case(25)
 def test_the_same_callback_twenty_times_at_once_is_one_row(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: web.post(path(shop), content=success(intent)).status_code, range(20)))
@@ -86,6 +87,7 @@ def test_the_same_callback_twenty_times_at_once_is_one_row(shop: Shop, web: http
     assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [20]
 
 
+@pytest.mark.case(38)
 def test_a_forged_token_gets_404_and_leaves_no_trace(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     forged = [
         path(shop, OTHER),
@@ -119,6 +121,7 @@ def test_the_token_of_one_vendor_opens_nothing_at_another(shop: Shop, web: httpx
         (b'"' + b"a" * (MOST_BYTES - 2) + b'"', 200),
     ],
 )
+@pytest.mark.case(44)
 def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
     shop: Shop, web: httpx.Client, intent: Intent, content: bytes, status: int
 ) -> None:
@@ -127,6 +130,7 @@ def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
     assert len(shop.rows("SELECT id FROM callbacks")) == (status == 200)
 
 
+@pytest.mark.case(44)
 def test_only_a_post_is_a_callback(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     assert intent.id
     assert [web.request(method, path(shop)).status_code for method in ("GET", "PUT", "DELETE")] == [405] * 3
@@ -143,6 +147,7 @@ def test_while_the_database_is_away_daraja_is_asked_to_come_again(
     assert answer.headers["Retry-After"] == "5"
 
 
+@pytest.mark.case(46)
 def test_without_redis_a_callback_is_stored_all_the_same(shop: Shop, intent: Intent) -> None:
     with make_client(shop.databases, "redis://127.0.0.1:9/0") as client:
         assert client.post(path(shop), content=success(intent)).status_code == 200

@@ -92,6 +92,7 @@ def test_production_refuses_a_secret_that_cannot_be_opened(monkeypatch: pytest.M
         ("http://graph.example.com", "not https://"),
     ],
 )
+@pytest.mark.case(64)
 def test_production_refuses_simulators_and_open_lines(monkeypatch: pytest.MonkeyPatch, name: str, url: str, reason: str) -> None:
     said = problems(monkeypatch, but={name: url})
     assert f"{name} is {url}" in said
