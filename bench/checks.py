@@ -1,4 +1,7 @@
-"""How long `soko flow check` takes: the shop, and a flow of 200 states. `./run bench checks` prints one line each."""
+"""How long `soko flow check` takes: the shop, and a flow of 200 states.
+
+`./run bench checks` prints one line each.
+"""
 
 import sys
 import time

@@ -86,6 +86,7 @@ class TurnReport:
     ended: str | None
     trace: tuple[Mapping[str, JSON], ...]
     snapshot: Snapshot
+    language: str  # that the shop spoke at the end of it
 
 
 class Turns:
@@ -100,15 +101,19 @@ class Turns:
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
+        lexicons: context.Lexicons | None = None,
     ) -> None:
-        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
+
+        `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        """
         self._databases = databases
         self._bundle = bundle
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
         self._classify = classify
-        self._lexicons = context.Lexicons()
+        self._lexicons = lexicons or context.Lexicons()
 
     def accept(self, updates: Sequence[Update]) -> None:
         """Take in what the webhook was sent, one transaction an update. Unavailable: send it again later."""
@@ -264,7 +269,8 @@ class Turns:
                 self._bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )
         self._write(work, conversation, customer, turn, event)
-        report = turn.report(work.vendor_id, conversation.id)
+        language = turn.snapshot.language or str(seen.context.customer["language"])
+        report = turn.report(work.vendor_id, conversation.id, language=language)
         log.info("turn_taken", turn=report.turn, cause=type(event).__name__, state=report.state, replies=len(report.messages))
         self._observe(report)
         return turn
@@ -373,7 +379,7 @@ class _Turn:
         self.order_id = answer.order_id or self.order_id
         self.wakes |= answer.wakes
 
-    def report(self, vendor_id: VendorId, conversation_id: ConversationId) -> TurnReport:
+    def report(self, vendor_id: VendorId, conversation_id: ConversationId, *, language: str) -> TurnReport:
         """Tell what the turn did."""
         snapshot = self.snapshot
         return TurnReport(
@@ -386,6 +392,7 @@ class _Turn:
             ended=self.ended,
             trace=tuple(self.trace),
             snapshot=snapshot,
+            language=language,
         )
 
 

@@ -1,5 +1,6 @@
-"""`./run bench mutants`: makes every mutant, checks it, plays what loads, and writes bench/mutants/RESULTS.md.
+"""Every single edit of the shop that could charge somebody: which are refused, and which the run-time stops.
 
+`./run bench mutants` makes every mutant, checks it, plays what loads, and writes bench/mutants/RESULTS.md.
 Refused mutants are played as well, on an engine that is handed them unchecked: the run-time's guards must hold alone.
 """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from conversation.engine.flow import Branch, Bundle, CallFlow, CallService, Command, Edge, Flow, Start, State
+from conversation.engine.flow import Action, Branch, Bundle, CallFlow, CallService, Command, Edge, EmitMetric, Flow, Start, State
 
 START: Final = "*"
 _LONGEST: Final = 34  # characters of a guard on an arrow
@@ -82,16 +82,17 @@ def draw(bundle: Bundle, flow: Flow) -> Drawing:
 
 
 def _to_box(bundle: Bundle, state: State) -> Box:
-    lines: list[str] = []
-    money = False
-    for action in state.do:
-        if isinstance(action, CallService):
-            lines.append(action.call)
-            money = money or bundle.catalogue.calls[action.call].moves_money
-        elif isinstance(action, CallFlow):
-            lines.append(f"flow {action.flow}")
+    money = any(isinstance(action, CallService) and bundle.catalogue.calls[action.call].moves_money for action in state.do)
+    lines = [line for action in state.do for line in _of_action(action)]
     kind = BoxKind.ACT
-    if state.ask is not None:
+    if state.people is not None:
+        kind = BoxKind.WAIT if state.waits else BoxKind.DONE
+        lines.append(f"with people: {state.people.queue}" if state.waits else f"to people: {state.people.queue}")
+    elif state.form is not None:
+        kind = BoxKind.ASK
+        lines.append(f"asks for {', '.join(field.name for field in state.form.fields)}")
+        lines += ["answers can be corrected"] if state.form.correct else []
+    elif state.ask is not None:
         kind = BoxKind.ASK
         lines.append("asks")
     elif state.wait is not None:
@@ -99,8 +100,21 @@ def _to_box(bundle: Bundle, state: State) -> Box:
         lines.append(f"waits for {state.wait.event}")
     elif state.end is not None:
         kind = BoxKind.DONE
-        lines.append(f"ends: {state.end}" if state.people is None else f"to people: {state.people.queue}")
+    if state.end is not None and state.people is None:
+        lines.append(f"ends: {state.end}")
     return Box(name=state.name, kind=kind, lines=tuple(lines), money=money)
+
+
+def _of_action(action: Action) -> Iterator[str]:
+    match action:
+        case CallService():
+            yield action.call
+        case CallFlow():
+            yield f"flow {action.flow}"
+        case EmitMetric():
+            yield f"counts {action.name}"
+        case _:
+            pass
 
 
 # ---------------------------------------------------------------- ways
@@ -116,7 +130,7 @@ def _from_starts(flow: Flow) -> Iterator[Arrow]:
 def _start_label(start: Start) -> str:
     if start.words:
         return "words"
-    return start.entity or start.event or "anything"
+    return start.entity or start.event or (f"link {start.link}" if start.link is not None else "anything")
 
 
 def _arrow(source: str, target: str, label: str, kind: ArrowKind = ArrowKind.WAY) -> Arrow:
@@ -136,10 +150,13 @@ def _from_state(bundle: Bundle, flow: Flow, state: State) -> Iterator[Arrow]:
                 yield from _along(name, edge, outcome)
     for reply in state.replies:
         consent = reply.consent is not None
-        yield from _along(name, reply.edge, reply.name.upper() if consent else reply.name, _kind(consent=consent))
+        meant = f"meaning {reply.intent}" if reply.intent is not None else reply.name
+        yield from _along(name, reply.edge, reply.name.upper() if consent else meant, _kind(consent=consent))
     if state.wait is not None:
         for outcome, edge in state.wait.outcomes.items():
             yield from _along(name, edge, outcome)
+    if state.people is not None and state.people.back is not None:
+        yield from _along(name, state.people.back, "given back")
     for after in state.after:
         yield from _along(name, after.edge, f"after {after.name.removeprefix('after:')}", ArrowKind.ELSE)
     for command in state.commands:
@@ -168,9 +185,11 @@ def _along(source: str, edge: Edge, label: str, kind: ArrowKind = ArrowKind.WAY)
 
 
 def _branches(source: str, branches: Sequence[Branch], label: str, kind: ArrowKind) -> Iterator[Arrow]:
+    shares = sum(branch.share or 0 for branch in branches)
     for branch in branches:
         guard = f"if {_short(branch.condition.expression.source)}" if branch.condition is not None else ""
-        yield _arrow(source, branch.to, f"{label} {guard}".strip(), kind)
+        drawn = f"{branch.share / shares:.0%} drawn" if branch.share is not None else ""
+        yield _arrow(source, branch.to, f"{label} {guard}{drawn}".strip(), kind)
 
 
 def _short(source: str) -> str:
@@ -193,6 +212,11 @@ def _anywhere(flow: Flow) -> Iterator[str]:
                 yield f"“{command.name}” {_whither(command.edge)}"
     if flow.expiry is not None:
         yield f"after {_time(flow.expiry.seconds)} of silence → {flow.expiry.to}"
+    if flow.reminder is not None:
+        where = ", ".join(sorted(flow.reminder.states))
+        yield f"after {_time(flow.reminder.seconds)} of silence in {where}: a reminder, {flow.reminder.times}x"
+    for action in flow.on_leave.do if flow.on_leave is not None else ():
+        yield from (f"when it is left: {line}" for line in _of_action(action))
 
 
 def _whither(edge: Edge) -> str:

@@ -7,18 +7,19 @@ from which the conversation can never come to an end. Situations that differ onl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from conversation.authoring.pretend import NONSENSE, START, Ending, Pretend, World, phrases_for, shape
-from conversation.authoring.way_names import Way, declared_ways, taken_ways
+from conversation.authoring.explore_moves import Move, Moves, Place
+from conversation.authoring.live_slots import live_slots
+from conversation.authoring.pretend import START, Ending, Pretend, World, shape
+from conversation.authoring.way_names import Way, declared_ways, edges_of, taken_ways
 from conversation.engine.effects import Call, Effect, Send, SetTimer
-from conversation.engine.events import Event, Happened, Returned, Said, Tapped, TimerFired
+from conversation.engine.events import Event, Returned
 from conversation.engine.expressions import ExpressionError
-from conversation.engine.flow import Bundle, State
-from conversation.engine.match import PICKED, to_choice_id
-from conversation.engine.silence import EXPIRES, REMIND
-from conversation.engine.snapshot import Frame, Snapshot, Wait
+from conversation.engine.flow import Bundle
+from conversation.engine.running import draw_branch
+from conversation.engine.snapshot import Frame, Snapshot
 from conversation.engine.step import step
 from conversation.engine.values import JSON
 from conversation.errors import Broken, ContractBroken, LimitCrossed
@@ -26,22 +27,11 @@ from conversation.errors import Broken, ContractBroken, LimitCrossed
 SILENCE: Final = "silence"  # the one finding that is a matter of taste
 DEPTH: Final = 40
 MOST: Final = 20_000
-_TRIES: Final = 30
 AGAIN: Final = 2
-Key: TypeAlias = str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """What happens next, outside: `told` for people; `written` is the transcript's step, None where none can say it."""
-
-    told: str
-    event: Event
-    world: World
-    written: Mapping[str, JSON] | None
-    times: int = 1  # until the state changes, at most so often
-    consents: bool = False
-    speaks: bool = False  # the customer says something, and expects an answer
+SUNDAY_NIGHT: Final = datetime(2026, 3, 1, 18, 15, tzinfo=UTC)  # for flows that look at the clock
+_MOST_SEEDS: Final = 10_000
+_FEW: Final = 4  # visits that are counted one by one
+Key: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +44,11 @@ class Turn:
     world: World
     trace: tuple[Mapping[str, JSON], ...]
     timers: Mapping[str, datetime]
+    start: datetime
     said: bool
     consents: bool
     pushed: int = 0  # calls that move money
     prompts: int = 0  # of these, those that put a prompt on the phone
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A situation between two turns."""
-
-    snapshot: Snapshot
-    world: World
-    timers: Mapping[str, datetime]
-    depth: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,21 +97,24 @@ class _Explorer:
         self.bundle = bundle
         self.depth = depth
         self.pretend = Pretend(bundle.catalogue)
-        self.payable, self.paid = bundle.catalogue.order_states[1:3]
+        self.moves = Moves(bundle, self.pretend)
+        self.live = {name: live_slots(flow) for name, flow in bundle.flows.items()}
         self.seen = Explored(declared=declared_ways(bundle, flows))
         self.declared = frozenset(self.seen.declared)
         self.came: dict[Key, tuple[Key, Turn] | None] = {}
         self.places: dict[Key, Place] = {}
         self.next: dict[Key, set[Key]] = {}
-        self.phrases = {name: phrases_for(bundle.catalogue, name) for name in bundle.catalogue.entities}
         self.told: set[tuple[str, str]] = set()
         self.broken: set[Key] = set()  # what follows from a turn that breaks is no second finding
 
     def run(self) -> Explored:
-        first = Place(snapshot=Snapshot.fresh("explore"), world=self.pretend.begin(), timers={}, depth=0)
-        key = self._key(first)
-        self.came[key], self.places[key] = None, first
-        queue = deque([key])
+        queue: deque[Key] = deque()
+        for start in (START, SUNDAY_NIGHT) if self.moves.clocked else (START,):
+            for seed in _seeds(self.bundle):
+                first = Place(snapshot=Snapshot.fresh(seed), world=self.pretend.begin(), timers={}, depth=0, start=start)
+                key = self._key(first)
+                self.came[key], self.places[key] = None, first
+                queue.append(key)
         while queue:
             here = queue.popleft()
             place = self.places[here]
@@ -139,7 +123,7 @@ class _Explorer:
                 self.seen.complete = False
                 continue
             following = self.next.setdefault(here, set())
-            for move in self._moves(place):
+            for move in self.moves.of(place):
                 if self.faultless and move.written is None:
                     continue
                 for turn in self._play(here, place, move):
@@ -159,7 +143,7 @@ class _Explorer:
                 self.seen.shortest[way] = (*self._path(here), turn)
         for after in (turn, *self._much_later(turn)):
             world = self.pretend.renewed(after.world) if after.snapshot.idle else after.world
-            there = Place(snapshot=after.snapshot, world=world, timers=after.timers, depth=place.depth + 1)
+            there = Place(snapshot=after.snapshot, world=world, timers=after.timers, depth=place.depth + 1, start=place.start)
             key = self._key(there)
             self.places.setdefault(key, there)
             yield key, after
@@ -192,113 +176,6 @@ class _Explorer:
             story = [told for turn in self._path(here) for told in turn.told]
             self.seen.findings.append(Finding(kind=kind, what=what, story=(*story, *more)))
 
-    # --- what may happen
-
-    def _moves(self, place: Place) -> Iterator[Move]:
-        snapshot, world = place.snapshot, place.world
-        at = START + timedelta(minutes=snapshot.turn + 1)
-        wait = snapshot.frames[-1].wait if snapshot.frames else None
-        if wait is None:
-            yield from self._beginnings(world, at)
-        else:
-            frame = snapshot.frames[-1]
-            state = self.bundle.flows[frame.flow].states[frame.state]
-            for meanwhile in self._meanwhile(world):
-                yield from self._heard(state, frame, wait, meanwhile, at)
-                yield from self._timers(place, wait, meanwhile)
-        yield from self._events(snapshot, world, at)
-
-    def _meanwhile(self, world: World) -> Iterator[World]:
-        """The money may arrive before the conversation hears of it."""
-        yield world
-        if world.live and world.status == self.payable:
-            yield replace(world, status=self.paid)
-
-    def _said(self, text: str, world: World, at: datetime, *, times: int = 1) -> Move:
-        told = f"customer: {text}" + (f" ({times} times)" if times > 1 else "") + self._paid_by_now(world)
-        consents = any(text in spec.words for spec in self.bundle.catalogue.consents.values())
-        event = Said(id="m", at=at, text=text)
-        known = self._known(world, {"customer": text})
-        return Move(told=told, event=event, world=world, written=known, times=times, consents=consents, speaks=True)
-
-    def _beginnings(self, world: World, at: datetime) -> Iterator[Move]:
-        yield self._said(NONSENSE, world, at)
-        for flow in self.bundle.flows.values():
-            for start in flow.starts:
-                if start.words:
-                    yield self._said(min(start.words), world, at)
-                if start.entity is not None:
-                    for phrase in self.phrases[start.entity]:
-                        yield self._said(phrase, world, at)
-
-    def _heard(self, state: State, frame: Frame, wait: Wait, world: World, at: datetime) -> Iterator[Move]:
-        for choice, title in wait.choices.items():
-            if not choice.startswith(PICKED) or choice == next(each for each in wait.choices if each.startswith(PICKED)):
-                yield self._tap(frame, wait, choice, title, world, at)
-        texts: dict[str, None] = {}
-        for reply in state.replies:
-            if reply.consent is not None:
-                texts[self.bundle.catalogue.consents[reply.consent].words[0]] = None
-            if reply.words:
-                texts[min(reply.words)] = None
-            texts |= dict.fromkeys(self.phrases[reply.entity] if reply.entity is not None else ())
-        texts |= {min(command.words): None for command in state.commands if command.words}
-        for text in texts:
-            yield self._said(text, world, at)
-        tries = state.unmatched.tries if state.unmatched is not None else None
-        yield self._said(NONSENSE, world, at)
-        if tries is not None:
-            yield self._said(NONSENSE, world, at, times=min(tries + 1 - wait.tries, _TRIES))
-
-    def _tap(self, frame: Frame, wait: Wait, choice: str, title: str, world: World, at: datetime) -> Move:
-        event = Tapped(id="m", at=at, choice_id=to_choice_id(frame.flow, wait.state, wait.turn, choice), title=title)
-        consents = any(title in spec.words for spec in self.bundle.catalogue.consents.values())
-        written: Mapping[str, JSON] = {"customer": {"tap": title}}
-        told = f"customer taps {title}{self._paid_by_now(world)}"
-        known = self._known(world, written)
-        return Move(told=told, event=event, world=world, written=known, consents=consents, speaks=True)
-
-    def _paid_by_now(self, world: World) -> str:
-        return ", the money having come" if world.live and world.status == self.paid else ""
-
-    def _known(self, world: World, written: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
-        """A transcript cannot let the money come without the conversation hearing of it."""
-        return None if self._paid_by_now(world) else written
-
-    @staticmethod
-    def _timers(place: Place, wait: Wait, world: World) -> Iterator[Move]:
-        now = START + timedelta(minutes=place.snapshot.turn)
-        for name, due in place.timers.items():
-            kind = "is reminded" if name.startswith(REMIND) else "says nothing for long" if name.startswith(EXPIRES) else "waits"
-            seconds = max(1, round((due - now).total_seconds()))
-            # While a prompt is on the phone, M-Pesa is asked by the clock too: a transcript would have to script that.
-            written: Mapping[str, JSON] | None = None if world.live else {"clock": f"+{seconds}s"}
-            event = TimerFired(at=due, name=name, turn=wait.turn)
-            yield Move(told=f"customer {kind} ({name.partition('@')[0]})", event=event, world=world, written=written)
-
-    def _events(self, snapshot: Snapshot, world: World, at: datetime) -> Iterator[Move]:
-        """The last word of the prompt that is on the phone, and an old one's, late."""
-        for spec in self.bundle.catalogue.events.values():
-            for outcome, becomes in spec.outcomes.items():
-                carries = {"receipt": "SBC1234XYZ" if outcome == "paid" else None}
-                told = f"{spec.name}: {outcome}"
-                if world.live:
-                    status = (
-                        becomes if becomes is not None and world.status == self.bundle.catalogue.order_states[1] else world.status
-                    )
-                    after = replace(world, status=status, live=False)
-                    event = Happened(id="e", at=at, name=spec.name, key=world.key, outcome=outcome, carries=carries)
-                    written: JSON = {"event": {spec.name: {"attempt": world.attempt, "outcome": outcome}}}
-                    yield Move(
-                        told=told,
-                        event=event,
-                        world=after if snapshot.frames else self.pretend.renewed(after),
-                        written=written if isinstance(written, dict) and world.attempt == 1 else None,
-                    )
-                old = Happened(id="e", at=at, name=spec.name, key="attempt-of-old", outcome=outcome, carries=carries)
-                if outcome not in snapshot.settled.get("attempt-of-old", ()):
-                    yield Move(told=f"a late {told}", event=old, world=world, written=None)
-
     # --- playing one turn
 
     def _play(self, here: Key, place: Place, move: Move) -> Iterator[Turn]:
@@ -324,11 +201,12 @@ class _Explorer:
             world=world,
             trace=(),
             timers=dict(place.timers),
+            start=place.start,
             said=False,
             consents=move.consents,
         )
         for turn in self._step(here, base, move.event):
-            if move.speaks and not turn.said:
+            if move.speaks and not turn.said and not any(entry["what"] == "with a person" for entry in turn.trace):
                 self._report(SILENCE, f"the customer writes in `{_where(snapshot)}` and gets no answer", here, turn.told)
             yield turn
 
@@ -352,6 +230,8 @@ class _Explorer:
             timers=_timers_after(turn.timers, taken.effects, waiting, fresh=waiting != turn.snapshot.waiting_turn),
             said=turn.said or any(isinstance(effect, Send) for effect in taken.effects),
         )
+        if self.faultless and any(entry.what == "split" for entry in taken.trace):
+            return  # a transcript cannot choose its draw
         call = taken.effects[-1] if taken.effects else None
         if not isinstance(call, Call):
             yield turn
@@ -369,20 +249,34 @@ class _Explorer:
     # --- what the whole of it shows
 
     def _key(self, place: Place) -> Key:
-        frames = [
+        frames = tuple(
             (
                 frame.flow,
                 frame.state,
                 frame.visiting,
                 frame.action,
-                sorted((name, shape(value)) for name, value in frame.slots.items()),
-                [(name, _visited(count, limit)) for name, count in frame.visits.items() if (limit := self._limit(frame, name))],
-                frame.wait is not None and (frame.wait.page, frame.wait.reminded, sorted(frame.wait.choices), frame.wait.key),
+                self._slots(frame),
+                tuple(
+                    (name, seen) for name, count in frame.visits.items() if (seen := _visited(count, self._limit(frame, name)))
+                ),
+                frame.wait is not None
+                and (
+                    frame.wait.page,
+                    frame.wait.reminded,
+                    tuple(frame.wait.choices),
+                    frame.wait.key == place.world.key,
+                    frame.wait.asks_for,
+                    tuple(frame.wait.doubt),
+                ),
             )
             for frame in place.snapshot.frames
-        ]
+        )
         world = replace(place.world, attempt=min(place.world.attempt, 2))
-        return repr((frames, world, sorted(name.partition("@")[0] for name in place.timers)))
+        return place.start, place.snapshot.seed, frames, world, frozenset(name.partition("@")[0] for name in place.timers)
+
+    def _slots(self, frame: Frame) -> str:
+        live = self.live[frame.flow][frame.state]
+        return repr(sorted((name, shape(value)) for name, value in frame.slots.items() if name in live))
 
     def _limit(self, frame: Frame, state: str) -> int:
         visits = self.bundle.flows[frame.flow].states[state].visits
@@ -425,8 +319,29 @@ def _returned(event: Event, ending: Ending) -> Returned:
 
 
 def _visited(count: int, limit: int) -> int:
-    """How often a state was entered, as far as it matters: not, once, again, as often as it may, too often."""
-    return count if count <= AGAIN else AGAIN if count < limit - 1 else min(count, limit)
+    """How often a state was entered, as far as anything asks: of a limit far away only its last steps."""
+    return count if limit and (limit <= _FEW or count >= limit - 1) else 0
+
+
+def _seeds(bundle: Bundle) -> list[str]:
+    """Seeds of conversations which between them draw every branch of every split."""
+    splits = [
+        (f"{flow.name}.{state.name}", branches)
+        for flow in bundle.flows.values()
+        for state in flow.states.values()
+        for branches in (state.go, *(edge.go for _, edge in edges_of(state)))
+        if branches and branches[0].share is not None
+    ]
+    left = {(place, branch.to) for place, branches in splits for branch in branches if branch.share}
+    seeds = [] if left else ["explore"]
+    for number in range(_MOST_SEEDS):
+        drawn = {(place, draw_branch(f"explore-{number}", place, branches)) for place, branches in splits}
+        if drawn & left:
+            left -= drawn
+            seeds.append(f"explore-{number}")
+        if not left:
+            break
+    return seeds
 
 
 def _where(snapshot: Snapshot) -> str:

@@ -211,7 +211,7 @@ class _Typer:
         for operand in node.ops:
             left, right = self.type_of(left_node, scope), self.type_of(operand.expr, scope)
             if not _comparable(left, right, operand.op):
-                message = f"{describe(left)} `{_COMPARED[operand.op]}` {describe(right)} is never true or cannot be decided"
+                message = f"`{_COMPARED[operand.op]}` compares {describe(left)} with {describe(right)} here: that never holds"
                 about = operand.expr if word_of(operand.expr) else left_node
                 raise TypeRefused("X3", message, about, hint=_values(left) or _values(right))
             left_node = operand.expr

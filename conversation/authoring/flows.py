@@ -91,10 +91,13 @@ class FlowReader(PartReader):
 
     def _check_reminded(self, conversation: Map | None, states: Mapping[str, State]) -> None:
         """Refuse to remind where nothing is asked: it would never be said."""
+        written = self.root.get("states")
         remind = self.map(conversation.get("remind"), "`remind`") if conversation and conversation.get("remind") else None
         for item in self.items(remind.get("in") if remind else None, "`in`"):
             state = states.get(self.target(item) or "")
-            if state is not None and not state.asks:
+            node = written.get(state.name) if state is not None and isinstance(written, Map) else None
+            tries = isinstance(node, Map) and any(node.get(wait) is not None for wait in ("ask", "form"))
+            if state is not None and not state.asks and not tries:
                 self.add("Y2", item, f"`{state.name}` asks nothing, so nobody is reminded there")
 
     def _scope(self, starts: tuple[Start, ...]) -> Scope:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from typing import Final
 
 from conversation.authoring.explore import Explored, Turn
@@ -29,17 +30,17 @@ def choose_paths(explored: Explored, covered: Iterable[Way]) -> list[tuple[Way, 
     return sorted(chosen, key=lambda each: each[0])
 
 
-def write_tests(paths: Sequence[tuple[Way, tuple[Turn, ...]]], *, vendor: str) -> str:
-    """Write one document a path."""
-    return HEAD + "---\n".join(_document(way, path, vendor) for way, path in paths)
+def write_tests(paths: Sequence[tuple[Way, tuple[Turn, ...]]], *, vendor: str, zone: tzinfo) -> str:
+    """Write one document a path. `zone`: that of the bundle, in which transcripts tell the time."""
+    return HEAD + "---\n".join(_document(way, path, vendor, zone) for way, path in paths)
 
 
-def _document(way: Way, path: Sequence[Turn], vendor: str) -> str:
+def _document(way: Way, path: Sequence[Turn], vendor: str, zone: tzinfo) -> str:
     last = path[-1]
     flow = way.source.partition(".")[0]
     pushes = sum(turn.pushed for turn in path)
     given: dict[str, JSON] = {
-        "now": "2026-03-02 09:15",
+        "now": f"{path[0].start.astimezone(zone):%Y-%m-%d %H:%M}",
         "customer": {"phone": f"+{PHONE}", "first_name": "Mteja"},
         "vendor": vendor,
     }

@@ -22,6 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from conversation.authoring.problems import FlowErrors, Problem, Problems, Source
+from conversation.authoring.yaml_errors import explain
 from conversation.engine.flow import At
 
 LARGEST: Final = 256 * 1024
@@ -29,6 +30,7 @@ DEEPEST: Final = 20
 MOST_NODES: Final = 20_000
 OPEN_BRACKETS: Final = 100
 
+_ENTRIES: Final = re.compile(r"[\[{]|:(?=\s)|,|^\s*-(?=\s)", re.MULTILINE)
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 
 
@@ -76,16 +78,6 @@ Node: TypeAlias = Scalar | Map | Items
 
 def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node]:
     """Parse one file. Raises FlowErrors with the one thing that makes it unreadable."""
-    if len(data) > LARGEST:
-        raise FlowErrors(
-            [
-                Problem(
-                    code="Y1",
-                    message=f"this file has {len(data) // 1024} kB; {LARGEST // 1024} kB is the most",
-                    at=At(file=file, line=1, column=1),
-                )
-            ]
-        )
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -93,19 +85,30 @@ def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node
         raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
     source = Source(file=file, text=text, lines=tuple(text.split("\n")))
     problems.know(source)
-    _refuse_brackets(source)
+    too_much = find_too_much(source)
+    if too_much is not None:
+        raise FlowErrors([too_much])
     return source, _Composer(source).compose()
 
 
-def _refuse_brackets(source: Source) -> None:
-    """Hundreds of open brackets cost the parser seconds before it says anything, so they are counted beforehand."""
+def find_too_much(source: Source) -> Problem | None:
+    """What would cost the parser seconds before it says anything: a file too large, hundreds of open brackets, or a crowd."""
+    size = len(source.text.encode())
+    if size > LARGEST:
+        return _too_much(source, f"this file has {size // 1024} kB; {LARGEST // 1024} kB is the most")
     depth = 0
     for found in _BRACKETS.finditer(source.text):
         depth += 1 if found[0] in "[{" else -1
         if depth > OPEN_BRACKETS:
-            line = source.text.count("\n", 0, found.start()) + 1
-            at = At(file=source.file, line=line, column=found.start() - source.text.rfind("\n", 0, found.start()))
-            raise FlowErrors([Problem(code="Y1", message=f"nested deeper than {DEEPEST}", at=at)])
+            return _too_much(source, f"nested deeper than {DEEPEST}", found.start())
+    if sum(1 for _ in _ENTRIES.finditer(source.text)) > MOST_NODES:
+        return _too_much(source, f"more than {MOST_NODES} entries: write several files")
+    return None
+
+
+def _too_much(source: Source, message: str, start: int = 0) -> Problem:
+    at = At(file=source.file, line=source.text.count("\n", 0, start) + 1, column=start - source.text.rfind("\n", 0, start))
+    return Problem(code="Y1", message=message, at=at)
 
 
 class _Composer:
@@ -138,12 +141,7 @@ class _Composer:
         try:
             yield from YAML(typ="safe", pure=True).parse(self.source.text)
         except YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            at = At(file=self.source.file, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1)
-            line = self.source.lines[at.line - 1] if at.line <= len(self.source.lines) else ""
-            said = getattr(error, "problem", None) or "this cannot be read"
-            hint = "text with `,` `:` `?` `{` needs quotes inside { }" if "{" in line or "[" in line else ""
-            raise FlowErrors([Problem(code="Y1", message=f"not valid YAML: {said}", at=at, line=line, hint=hint)]) from error
+            raise FlowErrors([explain(error, self.source.file, self.source.lines)]) from error
 
     def _node(self, event: Any, events: Iterator[Any], *, depth: int) -> Node:
         self.seen += 1
@@ -193,7 +191,8 @@ class _Composer:
             if isinstance(inner, MappingEndEvent):
                 break
             if not isinstance(inner, ScalarEvent):
-                self._refuse(inner, "a key is a word")
+                texts = "{{" in self.source.lines[inner.start_mark.line]
+                self._refuse(inner, "a key is a word", "a text that begins with {{ needs quotes" if texts else "")
             key = self._scalar(inner)
             if key.text == "<<" and key.plain:
                 self._refuse(inner, "merge keys (<<) are not allowed: write the entries out")
@@ -225,8 +224,8 @@ class _Composer:
     def _problem(self, at: At, message: str, hint: str = "") -> Problem:
         return Problem(code="Y1", message=message, at=at, line=self.source.lines[at.line - 1], hint=hint)
 
-    def _refuse(self, event: Any, message: str) -> None:
-        raise FlowErrors([self._problem(self._at(event), message)])
+    def _refuse(self, event: Any, message: str, hint: str = "") -> None:
+        raise FlowErrors([self._problem(self._at(event), message, hint)])
 
 
 def find_word(source: Source, node: Scalar, word: str, *, line: int = 1) -> At:

@@ -321,9 +321,11 @@ class PartReader(Reader):
     ) -> tuple[tuple[str, Condition], ...]:
         given = self.map(node.get("with"), "`with`") if node.get("with") is not None else None
         args: list[tuple[str, Condition]] = []
+        meant = set[str | None]()  # by what is misspelt: it is not missing too
         for key, value in given.entries if given else ():
             if key.text not in takes:
                 self.add("C2", key, f"`{word.text}` takes no `{key.text}`", suggest(key.text, takes))
+                meant.add(nearest(key.text, takes))
                 continue
             read = self._argument(value, key.text, takes[key.text], scope)
             if read is not None:
@@ -336,7 +338,7 @@ class PartReader(Reader):
                     f"write {key.text}: {must_equal[key.text]}",
                 )
         named = {key.text for key, _ in given.entries} if given else set[str]()
-        missing = [name for name in takes if name not in named]
+        missing = [name for name in takes if name not in named | meant]
         if missing:
             self.add("C2", word, f"`{word.text}` also needs {', '.join(missing)}", "add it under `with`")
         return tuple(args)

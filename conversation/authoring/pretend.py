@@ -3,7 +3,9 @@
 What cannot be known from the catalogue alone is taken both ways; nothing here decides what a vendor really sells.
 """
 
-from collections.abc import Iterator, Sequence
+import string
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +13,7 @@ from typing import Final
 from conversation.engine.catalogue import CallSpec, Catalogue, Outcome
 from conversation.engine.context import Context
 from conversation.engine.lexicon import Lexicon, build_lexicon
+from conversation.engine.patterns import Pattern
 from conversation.engine.types import Fields, ListOf, OneOf, OrNone, Scalar, Type
 from conversation.engine.values import JSON, Record
 
@@ -20,13 +23,18 @@ PHONE: Final = "254700000001"
 BUSY: Final = "busy"  # a prompt for this order is open already: only after one was sent
 # What customers might write; each entity reads at least one of them.
 PHRASES: Final = (
-    "2 unga", "toa unga", "2 unga na 1 kuku", "nusu kilo unga", "2", "500", "0712345678", "500 bob", "kesho saa mbili", "kesho",
-    "10:30", "Rongai",
+    "2 unga", "toa unga", "2 unga na 1 kuku", "2 unga na nafaka", "nafaka", "nusu kilo unga", "2", "500", "0712345678", "500 bob",
+    "kesho saa mbili", "kesho", "10:30", "Rongai",
 )  # fmt: skip
 NONSENSE: Final = "qwerty asdf"
+ALPHABET: Final = string.ascii_lowercase + string.digits + " -/.:#+*"
 START: Final = datetime(2026, 3, 2, 6, 15, tzinfo=UTC)
 LEXICON: Final[Lexicon] = build_lexicon(
-    [{"id": "1", "name": PRODUCT, "aliases": ["unga"], "unit": "2kg", "price": PRICE, "stock": 9}],
+    [
+        {"id": "1", "name": PRODUCT, "aliases": ["unga"], "unit": "2kg", "price": PRICE, "stock": 9},
+        {"id": "2", "name": "Mchele pishori 1kg", "aliases": ["nafaka"], "unit": "1kg", "price": PRICE, "stock": 9},
+        {"id": "3", "name": "Maharagwe 1kg", "aliases": ["nafaka"], "unit": "1kg", "price": PRICE, "stock": 9},
+    ],
     [{"id": "1", "name": "Rongai", "aliases": []}],
 )
 
@@ -174,26 +182,53 @@ def _as_record(value: JSON) -> Record:
     return value
 
 
+def read_phrases(catalogue: Catalogue, entity: str) -> Mapping[str, JSON]:
+    """What an entity reads in PHRASES: one phrase a value, of those it reads at all."""
+    read = catalogue.entities[entity].read
+    values = {phrase: value for phrase in PHRASES if (value := read(phrase, LEXICON, START)) is not None}
+    first = {repr(value): phrase for phrase, value in reversed(values.items())}
+    return {phrase: value for phrase, value in values.items() if first[repr(value)] == phrase}
+
+
 def phrases_for(catalogue: Catalogue, entity: str) -> Sequence[str]:
-    """Which of PHRASES an entity reads, one for each shape of its value."""
+    """Which of PHRASES an entity reads, one for each shape and word of its value."""
     found: dict[str, str] = {}
-    for phrase in PHRASES:
-        value = catalogue.entities[entity].read(phrase, LEXICON, START)
-        if value is not None:
-            found.setdefault(repr(shape(value)), phrase)
+    for phrase, value in read_phrases(catalogue, entity).items():
+        found.setdefault(repr(shape(value, words=True)), phrase)
     return tuple(found.values())
 
 
-def shape(value: JSON) -> JSON:
-    """What of a value a guard is likely to ask: whether there is something, field by field."""
+def shortest_match(pattern: Pattern) -> str:
+    """A shortest text that a pattern takes, from letters, digits and a few signs."""
+    open_places: deque[tuple[int, str]] = deque([(pattern.first, "")])
+    seen = {pattern.first}
+    while open_places:
+        place, text = open_places.popleft()
+        if place == pattern.last:
+            return text
+        step = pattern.steps[place]
+        ways = [(free, text) for free in pattern.free[place]]
+        if step is not None:
+            ways += [(step[1], text + char) for char in ALPHABET if step[0](char)][:1]
+        for way in ways:
+            if way[0] not in seen:
+                seen.add(way[0])
+                open_places.append(way)
+    return ""
+
+
+def shape(value: JSON, *, words: bool = False) -> JSON:
+    """What of a value a guard is likely to ask: whether there is something, field by field; with `words` also which word."""
     match value:
         case bool() | None:
+            return value
+        case str() if words and value.isalpha():
             return value
         case int() | float() | str():
             return bool(value)
         case dict():
-            return {name: shape(part) for name, part in value.items()}
+            return {name: shape(part, words=words) for name, part in value.items()}
         case list() | tuple():
-            return [shape(value[0])] if value else []
+            return [shape(value[0], words=words)] if value else []
         case _:
             return repr(type(value))

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Final
 
 from conversation.engine.flow import At
+
+WIDEST: Final = 150  # characters of a line that are shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,10 @@ class Problem:
         head = f"{self.at.file}:{self.at.line}:{self.at.column}  {self.code}  {warning}{self.message}"
         shown: list[str] = [head]
         if self.line.strip():
-            shown.append(f"{self.at.line:>5} | {self.line}")
-            shown.append(f"      | {' ' * (self.at.column - 1)}{'^' * max(1, self.at.width)} {self.hint}".rstrip())
+            line, column = _window(self.line, self.at.column - 1)
+            shown.append(f"{self.at.line:>5} | {line}")
+            width = max(1, min(self.at.width, len(line) - column))
+            shown.append(f"      | {' ' * column}{'^' * width} {self.hint}".rstrip())
         elif self.hint:
             shown.append(f"   {self.hint}")
         shown.extend(f"   {note}" for note in self.notes)
@@ -57,6 +62,16 @@ class Problem:
             "hint": self.hint,
             "notes": list(self.notes),
         }
+
+
+def _window(line: str, column: int) -> tuple[str, int]:
+    """What of a long line is shown around a place, and where the place is in it."""
+    if len(line) <= WIDEST:
+        return line, column
+    start = max(0, min(column - WIDEST // 4, len(line) - WIDEST))
+    shown = line[start : start + WIDEST]
+    before, after = "…" if start else "", "…" if start + WIDEST < len(line) else ""
+    return f"{before}{shown}{after}", column - start + len(before)
 
 
 class FlowErrors(Exception):  # several errors in one

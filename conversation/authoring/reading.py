@@ -97,13 +97,15 @@ class Reader:
         return node
 
     def _check_keys(self, node: Map, what: str, known: Sequence[str]) -> None:
-        for key, _ in node.entries:
+        for key, value in node.entries:
             if key.text in known:
                 continue
             if key.text in NOT_BUILT:
                 self.add("Y3", key, f"`{key.text}` is part of the language and is not built yet", NOT_BUILT[key.text])
             else:
-                self.add("Y2", key, f"{what} has no key `{key.text}`", suggest(key.text, known))
+                torn = isinstance(value, Scalar) and value.plain and not value.text and " " in key.text
+                hint = "a text with a comma in it needs quotes inside { }" if torn else suggest(key.text, known)
+                self.add("Y2", key, f"{what} has no key `{key.text}`", hint)
 
     def items(self, node: Node | None, what: str) -> tuple[Node, ...]:
         """A sequence."""

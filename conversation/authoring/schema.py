@@ -23,6 +23,7 @@ DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the newest that VS
 MODELINE: Final = "# yaml-language-server: $schema="
 
 WORD: Final[Schema] = {"type": ["string", "number", "boolean"]}  # any YAML scalar is text to the loader
+STOCK: Final[Schema] = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
 EXPRESSION: Final[Schema] = {**WORD, "description": "an expression, e.g. order.total > 0"}
 TEXT: Final[Schema] = {**WORD, "description": "a text; {{ … }} writes a value into it"}
 CHECK: Final[Schema] = {
@@ -398,6 +399,7 @@ def _transcript(bundle: Bundle) -> Schema:
         "customer": either(WORD, ref("does")),
         "bot": either(WORD, listed(WORD), ref("reply")),
         "person": either(WORD, record({"done": {"const": True}}, needs=["done"])),
+        "vendor": record({"stock": STOCK, "stops": either(WORD, listed(WORD))}, minProperties=1),
         "clock": {"type": "string", "pattern": r"^(\+(\d+[dhms])+|([01]?\d|2[0-3]):[0-5]\d)$"},
         "event": either({"const": "same"}, _mpesa_tells()),
         "expect": ref("expect"),
@@ -420,7 +422,7 @@ def _given(bundle: Bundle) -> Schema:
         "customer": customer,
         "vendor": {"type": "string"},
         "order": record({"DRAFT": lines, "CONFIRMED": lines}, minProperties=1, maxProperties=1),
-        "stock": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        "stock": STOCK,
     }
     return record(properties, needs=["now", "customer", "vendor"])
 

@@ -226,6 +226,14 @@ class StateReader(FormReader):
         word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]
         if word is None:
             return None
+        known = {
+            "consent": (self.catalogue.consents, "C1"),
+            "entity": (self.catalogue.entities, "C1"),
+            "intent": (self.shared.intents, "Y2"),
+        }
+        pattern = self._pattern(word) if kind == "pattern" else None
+        if (kind in known and self.name(word, kind, *known[kind]) is None) or (kind == "pattern" and pattern is None):
+            return None  # what else reads this reply wrongly follows from it
         name = word.text if kind not in ("picked", "pattern") else kind
         into, value = self._value(kind, word, found, asked)
         scope = self.scope.plus({into: value} if into and value else {})
@@ -239,10 +247,10 @@ class StateReader(FormReader):
             at=word.at,
             choice=word.text if kind == "choice" else None,
             picked=kind == "picked",
-            consent=self.name(word, "consent", self.catalogue.consents, "C1") if kind == "consent" else None,
-            entity=self.name(word, "entity", self.catalogue.entities, "C1") if kind == "entity" else None,
-            pattern=self._pattern(word) if kind == "pattern" else None,
-            intent=self.name(word, "intent", self.shared.intents) if kind == "intent" else None,
+            consent=word.text if kind == "consent" else None,
+            entity=word.text if kind == "entity" else None,
+            pattern=pattern,
+            intent=word.text if kind == "intent" else None,
             words=words,
             into=into,
             check=check,

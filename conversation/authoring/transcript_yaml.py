@@ -10,9 +10,12 @@ from difflib import get_close_matches
 from typing import Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from conversation.authoring.nodes import find_too_much
+from conversation.authoring.problems import Source
+from conversation.authoring.yaml_errors import explain
 from conversation.engine.values import JSON
 
 _CORE: Final = "tag:yaml.org,2002:"
@@ -40,17 +43,18 @@ def line_of(node: Node) -> int:
 
 def compose(text: str) -> list[Node]:
     """Read the documents of a YAML text; empty ones are left out. Errors: Wrong."""
+    source = Source(file="", text=text, lines=tuple(text.split("\n")))
+    too_much = find_too_much(source)
+    if too_much is not None:
+        raise Wrong(too_much.message, line=too_much.at.line, column=too_much.at.column)
     try:
         return [node for node in YAML(typ="rt", pure=True).compose_all(text) if not is_null(node)]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        in_flow = "flow" in (error.context or "")
-        hint = " (inside {…} and […] a text with , : ? { or } needs quotes)" if in_flow else ""
-        hint = " (a text with `: ` in it needs quotes)" if "mapping values" in (error.problem or "") else hint
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Wrong(f"this is not YAML: {error.problem or error.context}{hint}", line=line, column=column) from error
+    except RecursionError as error:
+        raise Wrong("nested too deeply", line=1, column=1) from error
     except YAMLError as error:
-        raise Wrong(f"this is not YAML: {error}", line=1, column=1) from error
+        said = explain(error, source.file, source.lines)
+        hint = f" ({said.hint})" if said.hint else ""
+        raise Wrong(f"{said.message}{hint}", line=said.at.line, column=said.at.column) from error
 
 
 def is_null(node: Node) -> bool:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conversation.engine.flow import Bundle, CallFlow, CallService, Edge, Flow, State
+from conversation.engine.flow import At, Bundle, CallFlow, CallService, Edge, Flow, State
+from conversation.engine.running import LEFT
 from conversation.engine.values import JSON
 
 NOT_UNDERSTOOD: Final = "not understood"
 TOO_OFTEN: Final = "too often"
 SILENCE: Final = "silence"
+GIVEN_BACK: Final = "given back"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -27,39 +29,53 @@ class Way:
 
 def declared_ways(bundle: Bundle, flows: Sequence[str]) -> tuple[Way, ...]:
     """Every way these flows are written with, sorted."""
-    found = {way for name in flows for state in bundle.flows[name].states.values() for way in _of(bundle.flows[name], state)}
-    return tuple(sorted(found))
+    return tuple(sorted(locate_ways(bundle, flows)))
 
 
-def _of(flow: Flow, state: State) -> Iterator[Way]:
-    def to(target: str, by: str = "") -> Way:
-        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}")
+def locate_ways(bundle: Bundle, flows: Sequence[str]) -> dict[Way, At]:
+    """Every way these flows are written with, and where."""
+    found: dict[Way, At] = {}
+    for name in flows:
+        for state in bundle.flows[name].states.values():
+            for way, at in _of(bundle.flows[name], state, bundle):
+                found.setdefault(way, at)
+    return found
 
-    def along(edge: Edge, by: str = "") -> Iterator[Way]:
-        return (to(branch.to, by) for branch in edge.go)
 
-    for redirect in state.redirects:
-        yield from along(redirect.edge)
+def _of(flow: Flow, state: State, bundle: Bundle) -> Iterator[tuple[Way, At]]:
+    def to(target: str, at: At, by: str = "") -> tuple[Way, At]:
+        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}"), at
+
+    for by, edge in edges_of(state):
+        yield from (to(branch.to, branch.at, by) for branch in edge.go)
+    yield from (to(branch.to, branch.at) for branch in state.go)
+    if state.unmatched is not None and state.unmatched.then is not None:
+        yield to(state.unmatched.then, state.unmatched.at, NOT_UNDERSTOOD)
+    if state.visits is not None:
+        yield to(state.visits.then, state.visits.at, TOO_OFTEN)
+    called = [bundle.flows[action.flow] for action in state.do if isinstance(action, CallFlow)]
+    if flow.expiry is not None and (state.asks or any(each.expiry is None and _asks(each) for each in called)):
+        yield to(flow.expiry.to, flow.expiry.at, SILENCE)
+
+
+def _asks(flow: Flow) -> bool:
+    return any(state.asks for state in flow.states.values())
+
+
+def edges_of(state: State) -> Iterator[tuple[str, Edge]]:
+    """Every edge of a state, with the reply, command, outcome or timer that leads along it; "" where a guard does."""
+    yield from (("", redirect.edge) for redirect in state.redirects)
     for action in state.do:
         if isinstance(action, CallService | CallFlow):
-            for outcome, edge in action.otherwise.items():
-                yield from along(edge, outcome)
-    yield from (to(branch.to) for branch in state.go)
-    for reply in state.replies:
-        yield from along(reply.edge, reply.name)
-    for command in state.commands if state.ask is not None or state.wait is not None else ():
-        yield from along(command.edge, command.name)
-    for after in state.after:
-        yield from along(after.edge, after.name)
+            yield from action.otherwise.items()
+    yield from ((reply.name, reply.edge) for reply in state.replies)
+    if state.waits:
+        yield from ((command.name, command.edge) for command in state.commands)
+    yield from ((after.name, after.edge) for after in state.after)
     if state.wait is not None:
-        for outcome, edge in state.wait.outcomes.items():
-            yield from along(edge, outcome)
-    if state.unmatched is not None and state.unmatched.then is not None:
-        yield to(state.unmatched.then, NOT_UNDERSTOOD)
-    if state.visits is not None:
-        yield to(state.visits.then, TOO_OFTEN)
-    if state.ask is not None and flow.expiry is not None:
-        yield to(flow.expiry.to, SILENCE)
+        yield from state.wait.outcomes.items()
+    if state.people is not None and state.people.back is not None:
+        yield GIVEN_BACK, state.people.back
 
 
 def taken_ways(declared: frozenset[Way], trace: Iterable[Mapping[str, JSON]]) -> Iterator[Way]:
@@ -74,6 +90,10 @@ def taken_ways(declared: frozenset[Way], trace: Iterable[Mapping[str, JSON]]) ->
                 source, by = place, ""
             case "matched" | "returned" | "timer" | "event" | "expired" | "visits used up" | "tries used up":
                 source, by = place, _cause(what, entry)
+            case "given back":
+                source, by = place, GIVEN_BACK
+            case "ended":  # the flow under it goes on; what made it leave this one is still the cause
+                source, by = str(entry.get("back", "")), by if entry["result"] == LEFT else str(entry["result"])
             case "started":
                 source, by = "", ""
             case _:

@@ -65,6 +65,7 @@ _SWAHILI_PARTS: Final = {
     "alfajiri": "morning", "asubuhi": "morning", "mchana": "afternoon", "alasiri": "afternoon", "jioni": "evening",
     "usiku": "night",
 }  # fmt: skip
+_NOW: Final = frozenset({"now", "right now", "just now", "sasa", "sasa hivi"})
 _PARTS: Final = {
     **_SWAHILI_PARTS,
     "dawn": "morning", "morning": "morning", "afternoon": "afternoon", "evening": "evening", "night": "night", "tonight": "night",
@@ -104,6 +105,8 @@ def read_when(text: str, lexicon: Lexicon, at: datetime | None = None) -> JSON:
     """
     now, pieces = _local(at), _pieces(text)
     day, clock = _find_day(pieces, now.date()), _find_clock(pieces)
+    if " ".join(pieces) in _NOW:
+        day, clock = now.date(), now.time()
     parts = {_PARTS[piece] for piece in pieces if piece in _PARTS}
     part = parts.pop() if len(parts) == 1 else None
     if day is None and clock is None and part is None:

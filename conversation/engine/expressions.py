@@ -29,6 +29,13 @@ MOST_OPEN: Final = 40
 _KEPT: Final = 4096  # sources parsed and compiled once a process: loading again, as `--watch` does, is quick
 ROUNDS_ASSUMED: Final = 20  # of a loop, in a text's cost
 
+_HABITS: Final = {  # of other languages
+    re.compile("&&?"): "and",
+    re.compile(r"\|\|"): "or",
+    re.compile("==="): "==",
+    re.compile("(?<![=!<>])=(?!=)"): "==",
+    re.compile("!(?!=)"): "not",
+}
 _LEAVES: Final = (nodes.TemplateData, nodes.Name)
 _EXPRESSIONS: Final = (
     *_LEAVES, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
@@ -262,6 +269,9 @@ def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Tem
     try:
         return environment.parse(source)
     except TemplateSyntaxError as error:
+        for sign, instead in _HABITS.items():
+            if found := sign.search(source):
+                raise ExpressionError(f"`{found[0]}` is written `{instead}` here", word=found[0], line=error.lineno) from error
         raise ExpressionError(f"cannot be read: {error.message}", line=error.lineno) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error

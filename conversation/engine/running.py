@@ -354,14 +354,10 @@ class Running:
         raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
 
     def _draw(self, branches: Sequence[Branch]) -> str:
-        """Draw by share. One conversation always draws the same at one place."""
         place = f"{self.top.flow}.{self.top.state}"
-        shares = [branch.share or 0 for branch in branches]
-        digest = hashlib.sha256(f"{self.before.seed}:{place}".encode()).digest()
-        at = int.from_bytes(digest[:8], "big") % sum(shares)
-        drawn = next(branch for index, branch in enumerate(branches) if at < sum(shares[: index + 1]))
-        self.note("split", place, to=drawn.to)
-        return drawn.to
+        to = draw_branch(self.before.seed, place, branches)
+        self.note("split", place, to=to)
+        return to
 
     def _do(self, action: SmallAction, extra: Record = NO_NAMES) -> None:
         match action:
@@ -478,7 +474,7 @@ class Running:
         gone = self.frames.pop()
         self.consent = None
         self.effects.append(Ended(flow=gone.flow, result=result))
-        self.note("ended", gone.flow, result=result)
+        self._note_end(gone, result)
         if not self.frames:
             self.result = result
             return None
@@ -497,6 +493,10 @@ class Running:
             self.set_slot(action.into, names[flow.gives[0]])
         return self._act(self.state, index + 1)
 
+    def _note_end(self, gone: Frame, result: str) -> None:
+        below = {"back": f"{self.top.flow}.{self.top.state}"} if self.frames else {}
+        self.note("ended", gone.flow, result=result, **below)
+
     def unwind_to(self, index: int) -> None:
         """Walk away from the flows above frame `index`."""
         while len(self.frames) > index + 1:
@@ -506,7 +506,7 @@ class Running:
             self.say(farewell.say if farewell is not None else ())
             gone = self.frames.pop()
             self.effects.append(Ended(flow=gone.flow, result=LEFT))
-            self.note("ended", gone.flow, result=LEFT)
+            self._note_end(gone, LEFT)
         self.top = replace(self.top, action=-1)
 
     # --- waiting
@@ -579,6 +579,14 @@ class Running:
             settled=self.settled,
             pending=self.pending,
         )
+
+
+def draw_branch(seed: str, place: str, branches: Sequence[Branch]) -> str:
+    """Draw a state by share. One conversation always draws the same at one place."""
+    shares = [branch.share or 0 for branch in branches]
+    digest = hashlib.sha256(f"{seed}:{place}".encode()).digest()
+    at = int.from_bytes(digest[:8], "big") % sum(shares)
+    return next(branch.to for index, branch in enumerate(branches) if at < sum(shares[: index + 1]))
 
 
 def question_of(state: State, wait: Wait) -> Ask | None:

@@ -44,6 +44,7 @@ SETS: Final = SWAPS | _words("iwe ziwe viwe yawe make hadi")
 
 REMOVE: Final = _words(
     "remove removed delete drop minus cancel without bila exclude less reduce tupa clear empty undo leave skip safisha toka"
+    " scrap chomoa"
 )
 ONE_LESS: Final = re.compile(r"less|reduce|(?:ni|u|tu|m)?(?:ni|tu)?punguz(?:a|e|ia|ie|iwe)")
 CLEARS: Final = _words("clear empty futa safisha")
@@ -85,9 +86,10 @@ GRAMMAR: Final = _words(
     onto by up down over again once too so um uh if then than as very really actually maybe perhaps probably still even
     already anymore usual usually also would could can could will may might must should shall let lets let's just only try
     today now asap quickly yes yeah yap yep yup order orders delivery basket cart list shopping more have has had having like
-    got instead items item things stuff fresh cold out off away no nope x
+    got instead items item things stuff someone enough fresh cold out off away no nope x
     na ya za wa la cha vya kwa ni si hii hiyo iyo hizo izo huyo hio hizi ile zile yangu zangu langu wangu yetu ndio ndiyo nje
     hapa hapo naweza naeza tunaweza kama pale ndani hebu ebu tu oda kikapu orodha aki yaani hivi hapana kwanza leo haraka badala
+    sana kidogo kwenye inatosha yatosha chap fasta mi hizi hizo
     vitu kitu bidhaa nzuri mzuri safi baridi zaidi tena nimeishiwa imeisha zimeisha tumeishiwa nimeisha sina hatuna ati eti
     hata ka ivi mimi sisi wewe yake yako lakini bado basi haya hapo vile ile huku
     """

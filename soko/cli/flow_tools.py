@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conversation.engine.flow import Bundle, Flow
     from conversation.engine.values import JSON
 
-    Trace: TypeAlias = tuple[Mapping[str, JSON], ...]
+    Trace: TypeAlias = Sequence[Mapping[str, JSON]]
 
 FAILED: Final = 1
 Folder = Annotated[Path, typer.Option("--flows", help="the folder with the app.yaml")]
@@ -154,10 +154,10 @@ def _make_tests(bundle: "Bundle", flows: "list[str]", folder: Path, into: Path, 
     if paths:
         into.mkdir(parents=True, exist_ok=True)
         file = into / "explored.test.yaml"
-        file.write_text(write_tests(paths, vendor=vendor), encoding="utf-8")
+        file.write_text(write_tests(paths, vendor=vendor, zone=bundle.timezone), encoding="utf-8")
         typer.echo(f"wrote {file}: {len(paths)} transcripts")
     beyond = len([way for way in explored.declared if way not in covered and way not in explored.shortest])
-    typer.echo(f"{beyond} ways need a fault of a service or the passing of time while money moves: write these by hand")
+    typer.echo(f"{beyond} ways need a fault of a service, a draw of a split, or time while money moves: write these by hand")
 
 
 def _played_traces(folder: Path) -> "list[Trace]":

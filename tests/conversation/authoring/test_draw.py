@@ -1,6 +1,7 @@
 """A drawing shows every state and every way, and stays readable: nothing lies on anything else."""
 
 import re
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -8,12 +9,15 @@ import pytest
 from conversation.authoring.draw import START, ArrowKind, BoxKind, Drawing, draw, to_dot, to_mermaid
 from conversation.authoring.draw_svg import to_svg
 from conversation.authoring.layers import Link, Node, lay_out
+from conversation.authoring.load import build_bundle
+from conversation.services import CATALOGUE
 from tests.conversation.engine.shop import shop_bundle
-from tests.conversation.engine.small import LATE, bundle_of
+from tests.conversation.engine.small import APP, LATE, bundle_of, files_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+@cache
 def shop() -> Drawing:
     return draw(shop_bundle(), shop_bundle().flows["shop"])
 
@@ -101,6 +105,63 @@ def test_mermaid_and_dot_hold_the_same_boxes_and_arrows() -> None:
     assert dot.count("{") == dot.count("}")
 
 
+EVERYTHING = """
+flow: everything
+starts_when: [{link: "all-{vendor}"}]
+conversation:
+  expires: {after: 12h, to: stopped}
+  remind: {after: 30m, in: [begin], times: 1, between: ["08:00", "20:00"], say: Hm?}
+on_leave: {do: [{emit: gone}]}
+states:
+  begin:
+    ask: Well?
+    replies:
+      - {words: [form], go: form}
+      - {intent: complain, go: person}
+      - {words: [draw], go: {split: {person: 1, stopped: 3}}}
+  form:
+    form:
+      many: {type: number, title: How many, ask: How many?}
+      note: {type: string 20, title: A note, ask: Anything else?, skip: [none]}
+    correct: true
+    unmatched: {say: What?, tries: 1, then: stopped}
+    go: person
+  person:
+    do: [{emit: {name: asked}}]
+    handoff: {queue: help, note: "a person"}
+    back: stopped
+    after: {2h: stopped}
+  stopped: {end: stopped}
+"""
+
+
+def test_every_construct_is_drawn_in_every_form() -> None:
+    app = (APP.strip() % b"everything, late_payment") + b"\nintents: [complain]\n"
+    bundle = build_bundle(files_of(EVERYTHING, LATE) | {"flows/app.yaml": app}, CATALOGUE)
+    drawing = draw(bundle, bundle.flows["everything"])
+    boxes = {box.name: (box.kind, box.lines) for box in drawing.boxes}
+    assert boxes["form"] == (BoxKind.ASK, ("asks for many, note", "answers can be corrected"))
+    assert boxes["person"] == (BoxKind.WAIT, ("counts asked", "with people: help"))
+    assert ways(drawing) == {
+        (START, "begin"): "link all-{vendor}",
+        ("begin", "form"): "form",
+        ("begin", "person"): "meaning complain | draw 25% drawn",
+        ("begin", "stopped"): "draw 75% drawn",
+        ("form", "person"): "",
+        ("form", "stopped"): "not understood 1x",
+        ("person", "stopped"): "after 2h",
+    }
+    assert ("given back", ArrowKind.WAY) in [(arrow.label, arrow.kind) for arrow in drawing.arrows]
+    assert drawing.anywhere == (
+        "after 12h of silence → stopped",
+        "after 30m of silence in begin: a reminder, 1x",
+        "when it is left: counts gone",
+    )
+    for text in (to_mermaid(drawing), to_dot(drawing), to_svg(drawing)):
+        for words in ("asks for many, note", "with people: help", "counts asked", "given back", "25% drawn", "a reminder, 1x"):
+            assert words in " ".join(text.split()), words
+
+
 def test_quotes_in_a_guard_do_not_break_the_drawing() -> None:
     flow = """
 flow: small
@@ -116,7 +177,7 @@ states:
     ElementTree.fromstring(to_svg(drawing))
 
 
-@pytest.mark.parametrize("flow", ["shop", "late_payment"])
+@pytest.mark.parametrize("flow", ["shop", "support", "pick_branch", "late_payment"])
 def test_in_the_picture_no_box_and_no_label_lies_on_another(flow: str) -> None:
     root = ElementTree.fromstring(to_svg(draw(shop_bundle(), shop_bundle().flows[flow])))
     rects = [
@@ -155,4 +216,5 @@ def test_an_arrow_runs_from_its_source_to_its_target_also_upwards() -> None:
 
 
 def test_the_same_flow_gives_the_same_picture() -> None:
-    assert to_svg(shop()) == to_svg(shop())
+    support = shop_bundle().flows["support"]
+    assert to_svg(draw(shop_bundle(), support)) == to_svg(draw(shop_bundle(), support))

@@ -252,6 +252,7 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
         ("a: " + "[" * 30 + "]" * 30, "nested deeper than 20"),
         ("[" * 5000, "nested deeper than 20"),
         ("x: " + "y" * 300_000, "kB"),
+        ("a: &a {k: 1}\n" + "".join(f"k{n}: {{<<: *a}}\n" for n in range(3_000)), "merge keys"),
         ("a: 1\na: 2", "stands twice"),
         ("a: &x 1\nb: {<<: *x}", "merge keys"),
         ("a: !!python/object:os.system x", "tags"),
@@ -260,7 +261,7 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
         ("a: 1\n---\nb: 2\n", "one document"),
         ("{[a]: 1}", "a key is a word"),
         ("", "empty"),
-        ("\tx: 1", "not valid YAML"),
+        ("\tx: 1", "a tab stands here"),
         ("\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10) if n else 'x'}]" for n in range(9)), "expand"),
     ],
 )
@@ -273,14 +274,14 @@ def test_yaml_that_is_a_trap_is_refused_at_once(text: str, message: str) -> None
 def test_words_that_old_yaml_read_as_false_are_words() -> None:
     flow = """
 flow: a
-starts_when: [{words: [yes, no, on, off]}]
+starts_when: [{words: [yes, no, on, off, 12:30, +254700000001, 0o17]}]
 states:
   x:
     ask: {text: Well?, buttons: {yes: Yes, no: No}}
     replies: [{choice: yes, words: [y], go: z}, {choice: no, go: z}]
   z: {end: no}
 """
-    assert bundle_of(flow).flows["a"].starts[0].words == {"yes", "no", "on", "off"}
+    assert bundle_of(flow).flows["a"].starts[0].words == {"yes", "no", "on", "off", "12:30", "+254700000001", "0o17"}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from conversation.authoring.transcripts import (
     PersonWrites,
     Titles,
     Transcript,
+    VendorChanges,
 )
 from payments.result_codes import Outcome as PaymentOutcome
 
@@ -263,7 +264,34 @@ def test_broken_yaml_is_told_with_its_place_and_a_hint() -> None:
     assert "needs quotes" in problem
 
 
+def test_a_vendor_changes_the_shop() -> None:
+    (both,) = steps("- vendor: {stock: {Unga 2kg: 0}, stops: [Mkate 400g, payments.mpesa_stk]}")
+    (one,) = steps("- vendor: {stops: Mkate 400g}")
+
+    assert both == VendorChanges(line=6, stock={"Unga 2kg": 0}, stops=("Mkate 400g", "payments.mpesa_stk"))
+    assert one == VendorChanges(line=6, stock={}, stops=("Mkate 400g",))
+    for wrong in ("{}", "{stoc: {}}", "{stock: {Unga 2kg: few}}"):
+        with pytest.raises(BadTranscripts):
+            steps(f"- vendor: {wrong}")
+
+
 def test_a_person_writes_and_gives_the_conversation_back() -> None:
     assert steps("- person: Hello!\n- person: {done: true}") == (PersonWrites(line=6, text="Hello!"), PersonIsDone(line=7))
     with pytest.raises(BadTranscripts, match="done"):
         steps("- person: {done: maybe}")
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 5_000, "nested deeper than 20"),
+        ("\n".join(" " * n + "a:" for n in range(700)), "nested too deeply"),
+        ("a: " + "x" * 400_000, "390 kB; 256 kB is the most"),
+        ("test: a\n" + "".join(f"k{n}: 1\n" for n in range(20_000)), "more than 20000 entries"),
+        ("test: x\n\tflow: y", "a tab stands here"),
+    ],
+)
+def test_a_transcript_that_is_a_trap_is_refused_at_once(text: str, told: str) -> None:
+    with pytest.raises(BadTranscripts, match=told):
+        parse_transcripts(text, file="a.test.yaml")
