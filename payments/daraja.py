@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from payments.access_token import AccessToken, AccessTokens
 from payments.credentials import Credentials
+from payments.rates import Rates
 from payments.result_codes import Outcome, meaning_of, parse_code
 from router.errors import Unavailable
 
@@ -103,7 +104,7 @@ class Daraja(Protocol):
     """What the payment adapter needs from Daraja."""
 
     def authorise(self, credentials: Credentials) -> SecretStr:
-        """Get an access token. Safe to repeat. Unavailable: there is none to be had now."""
+        """Get an access token and a place in the rate for one push. Unavailable: there is none to be had now."""
         ...
 
     def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
@@ -194,6 +195,10 @@ def _fault(body: Mapping[str, object]) -> str:
     return _text(fault, "faultstring") if isinstance(fault, dict) else ""
 
 
+def _is_spike_arrest(status: int, body: Mapping[str, object]) -> bool:
+    return status == httpx.codes.TOO_MANY_REQUESTS or "spike arrest" in _text(body, "errorMessage").lower()
+
+
 def _is_zero(code: object) -> bool:
     return parse_code(code) == "0"
 
@@ -224,7 +229,8 @@ def judge_query(status: int, body: bytes, checkout_request_id: str) -> Answered 
     """Judge the answer to a query. Only a ResultCode for our own prompt is an answer; no error ever means "failed"."""
     answer = read_json(body)
     if answer is None or status != httpx.codes.OK or "errorCode" in answer:
-        return NoAnswer(reason=f"HTTP {status} {_text(answer, 'errorCode') if answer else 'without JSON'}")
+        told = f"{_text(answer, 'errorCode')} {_text(answer, 'errorMessage') or _fault(answer)}" if answer else "without JSON"
+        return NoAnswer(reason=f"HTTP {status} {told}".strip())
     if not _is_zero(answer.get("ResponseCode")) or "ResultCode" not in answer:
         return NoAnswer(reason="the query itself was not understood")
     if answer.get("CheckoutRequestID") != checkout_request_id:
@@ -253,12 +259,13 @@ class DarajaClient:
         *,
         base_url: str,
         tokens: AccessTokens,
+        rates: Rates | None = None,
         push_path: str = PUSH_PATH,
         query_path: str = QUERY_PATH,
         read_seconds: float = 30,
     ) -> None:
         self._push_path, self._query_path = push_path, query_path
-        self._tokens, self._host = tokens, urlsplit(base_url).netloc
+        self._tokens, self._rates, self._host = tokens, rates, urlsplit(base_url).netloc
         self._http = httpx.Client(
             base_url=base_url,
             transport=httpx.HTTPTransport(retries=0),
@@ -271,7 +278,16 @@ class DarajaClient:
         self._http.close()
 
     def authorise(self, credentials: Credentials) -> SecretStr:
-        """Get an access token. Unavailable: Daraja gave none; the message holds no part of the credentials."""
+        """Get an access token and a place in the rate for one push.
+
+        Unavailable: the minute is full, or Daraja gave no token; the message holds no part of the credentials.
+        """
+        token = self._token(credentials)
+        if self._rates is not None and not self._rates.take_push(self._host, credentials):
+            raise Unavailable("M-Pesa takes no more calls of this shortcode for now: the prompt waits its turn")
+        return token
+
+    def _token(self, credentials: Credentials) -> SecretStr:
         return self._tokens.get(self._host, credentials, lambda: self._fetch_token(credentials))
 
     def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
@@ -282,28 +298,33 @@ class DarajaClient:
             return Rejected(code="not_sent", text=type(error).__name__)  # no connection, so nothing was sent
         except httpx.HTTPError as error:
             return Ambiguous(reason=type(error).__name__)
-        self._purge_if_refused(answer, credentials, token)
+        self._heed(answer, credentials, token)
         return judge_push(answer.status_code, answer.content)
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
         """Ask what became of a prompt."""
+        if self._rates is not None and not self._rates.take_query(self._host, credentials):
+            return NoAnswer(reason="not asked: M-Pesa takes no more calls of this shortcode for now")
         try:
-            token = self.authorise(credentials)
+            token = self._token(credentials)
             answer = self._post(self._query_path, query_body(question, credentials), token)
         except Unavailable as error:
             return NoAnswer(reason=str(error))
         except httpx.HTTPError as error:
             return NoAnswer(reason=type(error).__name__)
-        self._purge_if_refused(answer, credentials, token)
+        self._heed(answer, credentials, token)
         return judge_query(answer.status_code, answer.content, question.checkout_request_id)
 
     def _post(self, path: str, body: Mapping[str, str | int], token: SecretStr) -> httpx.Response:
         return self._http.post(path, json=body, headers={"Authorization": f"Bearer {token.get_secret_value()}"})
 
-    def _purge_if_refused(self, answer: httpx.Response, credentials: Credentials, token: SecretStr) -> None:
+    def _heed(self, answer: httpx.Response, credentials: Credentials, token: SecretStr) -> None:
+        """Purge a token that was refused, and rest when we call too often."""
         body = read_json(answer.content)
         if body is not None and _text(body, "errorCode") in _BAD_TOKEN_CODES:
             self._tokens.purge(self._host, credentials, token)
+        if self._rates is not None and body is not None and _is_spike_arrest(answer.status_code, body):
+            self._rates.rest(self._host, credentials)
 
     def _fetch_token(self, credentials: Credentials) -> AccessToken:
         reason = ""

@@ -1,6 +1,6 @@
 """References to secrets, opened at the moment of use. What is stored and passed around is the reference.
 
-Kinds: `plain:VALUE` (development only), `env:NAME`, `file:/absolute/path`.
+Kinds: `plain:VALUE` (development only), `env:NAME`, `file:/absolute/path`, `vault:mount/path#field`.
 """
 
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from router.errors import Refused
+from router.vault import open_in_vault
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_BYTES: Final = 65_536
@@ -17,21 +18,22 @@ MOST_BYTES: Final = 65_536
 def open_secret(reference: str, *, allow_plain: bool) -> str:
     """Return the secret behind a reference.
 
-    Raises Refused: secret_plain_refused, secret_missing, secret_kind_unsupported. Messages name the kind and, for env
-    and file, the place to look at; never a value.
+    Refused: secret_plain_refused, secret_missing, secret_kind_unsupported. Unavailable: the vault is away. Messages name the
+    kind and, but for plain, the place to look at; never a value.
     """
     kind, _, locator = reference.partition(":")
     if kind == "plain":
         if not allow_plain:
-            raise Refused("secret_plain_refused", "a plain: secret reference is for development: use env: or file: in production")
+            raise Refused("secret_plain_refused", "a plain: secret reference is for development: use env:, file: or vault:")
         return _not_empty(locator, "a plain: secret reference holds nothing after the colon")
     if kind == "env":
         return _from_environment(locator)
     if kind == "file":
         return _from_file(locator)
+    if kind == "vault":
+        return open_in_vault(locator)
     # An unknown prefix may be the secret itself, pasted where a reference belongs, so it is not repeated.
-    known = "vault: secret references come with a later version" if kind == "vault" else "this is not a secret reference"
-    raise Refused("secret_kind_unsupported", f"{known}: use env:NAME or file:/path")
+    raise Refused("secret_kind_unsupported", "this is not a secret reference: use env:NAME, file:/path or vault:mount/path#field")
 
 
 def _from_environment(name: str) -> str:

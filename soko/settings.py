@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from payments.callback_urls import BANNED_WORDS
-from router.errors import Refused
+from payments.peers import SAFARICOM, Lock, Peers, parse_networks
+from router.errors import Refused, Unavailable
 from router.secret_refs import open_secret
 from soko.errors import NotReady
 
@@ -21,6 +22,7 @@ SECRET_KINDS: Final = ("plain:", "env:", "file:", "vault:")
 SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token")
 REAL_GRAPH_URL: Final = "https://graph.facebook.com"
 REAL_DARAJA_URL: Final = "https://api.safaricom.co.ke"
+CALLS_A_MINUTE: Final = {"api.safaricom.co.ke": 20, "sandbox.safaricom.co.ke": 4}  # below what Safaricom was seen to allow
 
 
 def to_reference(secret: str) -> str:
@@ -28,6 +30,13 @@ def to_reference(secret: str) -> str:
     return secret if not secret or secret.startswith(SECRET_KINDS) else f"plain:{secret}"
 
 
+def check_networks(text: str) -> str:
+    """Pass a list of addresses and networks. ValueError names the one that is neither."""
+    parse_networks(text)
+    return text
+
+
+Networks = Annotated[str, AfterValidator(check_networks)]
 SecretReference = Annotated[str, AfterValidator(to_reference)]
 
 
@@ -40,6 +49,11 @@ def by_mode(*, development: str | int, production: str = "") -> Callable[[dict[s
         return development if isinstance(development, str) else f"http://127.0.0.1:{data.get('port', 0) + development}"
 
     return choose
+
+
+def choose_calls(data: dict[str, Any]) -> int:
+    """Choose the rate of calls by who answers them; a simulator takes what it gets."""
+    return CALLS_A_MINUTE.get(urlsplit(data.get("daraja_url", "")).hostname or "", 600)
 
 
 class Settings(BaseSettings):
@@ -64,14 +78,26 @@ class Settings(BaseSettings):
         default_factory=by_mode(development=2, production=REAL_DARAJA_URL),
         description="M-Pesa's Daraja; the simulator in development",
     )
+    daraja_calls_a_minute: int = Field(
+        default_factory=choose_calls,
+        ge=2,
+        description="the most pushes and queries a minute for one consumer key; Safaricom answers more with a spike arrest",
+    )
+    callback_ips: Networks = Field(
+        ",".join(SAFARICOM), description="who may call back about payments: addresses and networks with commas between them"
+    )
+    callback_ip_lock: Lock = Field(
+        Lock.LOG, description="a callback from elsewhere: off takes it, log tells of it, enforce refuses it"
+    )
+    trusted_proxies: Networks = Field("", description="our own proxies: X-Forwarded-For is believed from these alone")
     public_url: str = Field(default_factory=by_mode(development=0), description="where WhatsApp and M-Pesa reach us")
     whatsapp_app_secret: SecretReference = Field(
         default_factory=by_mode(development="plain:dev-app-secret"),
-        description="signs WhatsApp's webhooks: env:NAME or file:/path",
+        description="signs WhatsApp's webhooks: env:NAME, file:/path or vault:mount/path#field",
     )
     whatsapp_verify_token: SecretReference = Field(
         default_factory=by_mode(development="plain:dev-verify-token"),
-        description="answers WhatsApp's challenge: env:NAME or file:/path",
+        description="answers WhatsApp's challenge: env:NAME, file:/path or vault:mount/path#field",
     )
 
     trace_days: int = Field(14, ge=1, le=365, description="for how many days each turn is kept as it went")
@@ -80,6 +106,13 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """Tell whether plain secrets, simulators and embedded databases are fine."""
         return self.env == "development"
+
+    @property
+    def callback_peers(self) -> Peers:
+        """Who may call back about payments. The simulator in development calls from this machine."""
+        simulated = self.is_development and _is_loopback(urlsplit(self.daraja_url).hostname or "")
+        lock = Lock.OFF if simulated else self.callback_ip_lock
+        return Peers(lock=lock, listed=parse_networks(self.callback_ips), proxies=parse_networks(self.trusted_proxies))
 
     def open_secret(self, reference: str) -> str:
         """Open a secret at its use: what Databases takes as resolve_secret. Errors: Refused."""
@@ -155,7 +188,7 @@ def to_variable(name: str) -> str:
 
 
 def _secret_problems(name: str, reference: str) -> Iterator[str]:
-    fix = f"Set it to env:NAME or file:/path, for example {to_variable(name)}=file:/run/secrets/{name}."
+    fix = f"Set it to env:NAME, file:/path or vault:mount/path#field, for example {to_variable(name)}=file:/run/secrets/{name}."
     if not reference or reference == "plain:":
         yield f"{to_variable(name)} is missing. {fix}"
     elif reference.startswith("plain:"):
@@ -163,7 +196,7 @@ def _secret_problems(name: str, reference: str) -> Iterator[str]:
     else:
         try:
             open_secret(reference, allow_plain=False)
-        except Refused as error:
+        except (Refused, Unavailable) as error:
             yield f"{to_variable(name)}: {error}"
 
 

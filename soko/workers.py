@@ -13,6 +13,7 @@ from conversation.live_flows import LiveFlows
 from conversation.whatsapp.outbound import CloudApi
 from payments.access_token import AccessTokens
 from payments.daraja import DarajaClient
+from payments.rates import Rates
 from router.databases import Databases
 from router.wakeups import QueueName, Wakeups, connect
 from soko.assembly import build_turns, following, open_databases
@@ -58,7 +59,11 @@ def build_tools(settings: Settings, databases: Databases, urls: Urls, flows: Liv
         databases=databases,
         turns=build_turns(databases, urls, flows),
         cloud_api=CloudApi(base_url=f"{settings.graph_url.rstrip('/')}/{GRAPH_VERSION}"),
-        daraja=DarajaClient(base_url=settings.daraja_url, tokens=AccessTokens(connect(urls.redis))),
+        daraja=DarajaClient(
+            base_url=settings.daraja_url,
+            tokens=AccessTokens(connect(urls.redis)),
+            rates=Rates(connect(urls.redis), per_minute=settings.daraja_calls_a_minute),
+        ),
         wakeups=Wakeups(connect(urls.redis)),
         open_secret=settings.open_secret,
         clock=utc_now,

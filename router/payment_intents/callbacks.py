@@ -43,9 +43,9 @@ _OWNER_OF_CHECKOUT: Final = """
     """
 
 
-def find_by_token(work: Work, token: str) -> IntentId | None:
-    """Find the intent a callback's token belongs to. Only the token's hash is stored."""
-    row = work.conn.execute(_INTENT_OF_CALLBACK, (work.vendor_id, sha256(token.encode()).digest())).fetchone()
+def find_by_token(work: Work, token_sha256: bytes) -> IntentId | None:
+    """Find the intent a callback's token belongs to, by the token's hash: nothing else is stored."""
+    row = work.conn.execute(_INTENT_OF_CALLBACK, (work.vendor_id, token_sha256)).fetchone()
     return None if row is None else row["intent_id"]
 
 

@@ -67,7 +67,8 @@ def serve(host: Annotated[str, typer.Option(help="the address to listen on")] = 
     watch_parent()
     with engines(settings) as urls, open_databases(settings, urls) as databases, following(databases) as flows:
         app = build_app(settings, urls, databases, build_turns(databases, urls, flows))
-        uvicorn.run(app, host=host, port=settings.port, log_config=None, timeout_graceful_shutdown=5)
+        # We read X-Forwarded-For ourselves: uvicorn would believe anybody on this machine.
+        uvicorn.run(app, host=host, port=settings.port, log_config=None, timeout_graceful_shutdown=5, proxy_headers=False)
 
 
 @commands.command()

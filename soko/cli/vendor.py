@@ -1,12 +1,13 @@
-"""`soko vendor`: where a vendor's operational data lives."""
+"""`soko vendor`: where a vendor's operational data lives, and whether it can be paid."""
 
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-commands = typer.Typer(name="vendor", help="Vendors and the databases they live in.", no_args_is_help=True)
-VendorArgument = Annotated[UUID, typer.Argument(help="the vendor's id")]
+from soko.cli.failures import FAILED
+from soko.cli.opening import VendorArgument
+
+commands = typer.Typer(name="vendor", help="Vendors: their databases, and their set-up.", no_args_is_help=True)
 AdminOption = Annotated[
     str | None,
     typer.Option("--admin", help="URL of a login that may create roles and databases there; without one: that of SOKO_OPS_URL"),
@@ -64,3 +65,31 @@ def move(
                 typer.echo(step)
         for step in moving.move(databases, VendorId(vendor), target, url_of=url_of, most_pause=pause):
             typer.echo(step)
+
+
+@commands.command("check-payments")
+def check_payments(vendor: VendorArgument) -> None:
+    """Look at a vendor's M-Pesa set-up, up to Safaricom's own answer. No prompt is sent. Exit 1 when something is wrong."""
+    from payments.vendor_check import check
+    from router.ids import VendorId
+    from router.work import unit_of_work
+    from soko.assembly import open_databases, open_flows
+    from soko.clock import utc_now
+    from soko.embedded import engines
+    from soko.settings import load_settings
+    from soko.workers import build_tools
+
+    settings = load_settings()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        tools = build_tools(settings, databases, urls, open_flows(databases))
+        with unit_of_work(databases, VendorId(vendor)) as work:
+            found = list(
+                check(work, tools.daraja, daraja_url=settings.daraja_url, open_secret=settings.open_secret, now=utc_now())
+            )
+    for finding in found:
+        typer.echo(
+            f"{'ok   ' if finding.good else 'WRONG'}  {finding.what}" + ("" if finding.good else f"\n       {finding.fix}")
+        )
+    if not all(finding.good for finding in found):
+        raise typer.Exit(FAILED)
+    typer.echo("This vendor can be paid. Prove it once with KES 1 of your own.")

@@ -98,7 +98,7 @@ class World:
             trace_days=1,
             callback_base_url=CALLBACKS,
         )
-        self._receive = _callback_endpoint(databases)
+        self._receive = _callback_endpoint(databases, self.clock)
         self._callback: tuple[Prompt, str] | None = None
         self._heard = 0
         self._last_said = 0
@@ -323,6 +323,7 @@ def _open_plain(reference: str) -> str:
     return open_secret(reference, allow_plain=True)
 
 
-def _callback_endpoint(databases: Databases) -> Callable[..., object]:
+def _callback_endpoint(databases: Databases, clock: Callable[[], datetime]) -> Callable[..., object]:
     """Return the function behind POST /hooks/pay/{vendor}/{token}, to be called without a server in between."""
-    return next(route.endpoint for route in build_routes(databases, Wakeups(None)).routes if isinstance(route, APIRoute))
+    routes = build_routes(databases, Wakeups(None), clock=clock).routes
+    return next(route.endpoint for route in routes if isinstance(route, APIRoute))

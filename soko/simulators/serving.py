@@ -131,6 +131,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                proxy_headers=False,
                 http=_Connection,
                 ws="none",
                 loop="asyncio",

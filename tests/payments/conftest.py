@@ -104,6 +104,6 @@ def open_shop(shop: Shop) -> Iterator[Shop]:
     """Give the shop with its callback endpoint on loopback."""
     app = FastAPI(title="callbacks")
     app.state.simulator = Quiet()
-    app.include_router(build_routes(shop.databases, Wakeups(None)))
+    app.include_router(build_routes(shop.databases, Wakeups(None), clock=shop.clock))
     with running(app) as url:
         yield Shop(databases=shop.databases, vendor_id=shop.vendor_id, clock=shop.clock, callback_base_url=url)

@@ -52,6 +52,7 @@ def test_threads_that_ask_at_once_fetch_once(make: Callable[[], AccessTokens]) -
     assert (got, issuer.issued) == ({"token-1"}, 1)
 
 
+@pytest.mark.case(23)
 def test_two_processes_share_one_token_through_redis(redis_url: str) -> None:
     issuer, together = Issuer(slow=0.1), threading.Barrier(4)
 

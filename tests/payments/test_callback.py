@@ -26,6 +26,7 @@ def test_the_official_samples_are_read() -> None:
     assert (cancelled.code, cancelled.amount, cancelled.receipt, cancelled.payer) == ("1032", None, None, None)
 
 
+@pytest.mark.case(36)
 def test_items_come_in_any_order_with_or_without_values() -> None:
     body = json.loads(OFFICIAL_SUCCESS)
     items = body["Body"]["stkCallback"]["CallbackMetadata"]["Item"]
@@ -72,6 +73,7 @@ def test_codes_are_numbers_or_text(value: object, code: str) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False, 0.0, None, [], {}, "0.0", "", "-0", "\u0660"])
+@pytest.mark.case(35)
 def test_only_zero_itself_is_a_success(value: object) -> None:
     assert meaning_of(parse_code(value)).outcome is Outcome.REVIEW
 

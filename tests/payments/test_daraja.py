@@ -90,6 +90,7 @@ def test_a_till_is_asked_by_its_store_number_and_paid_at_its_till() -> None:
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-8)), timezone(timedelta(hours=5, minutes=30))])
+@pytest.mark.case(60)
 def test_daraja_reads_nairobi_time_wherever_we_run(zone: timezone) -> None:
     assert timestamp(datetime(2026, 12, 31, 21, 0, 5, tzinfo=UTC).astimezone(zone)) == "20270101000005"
 

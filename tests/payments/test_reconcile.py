@@ -34,6 +34,7 @@ def wait_for_decision(mpesa: Mpesa) -> None:
     raise AssertionError("the prompt did not end")
 
 
+@pytest.mark.case(27)
 def test_a_query_pays_without_a_callback_and_the_callback_brings_the_receipt(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_query_can_end_it_without_money(open_shop: Shop, mpesa: Mpesa, daraja:
 
 
 @pytest.mark.parametrize("query", ["pending", "busy", "missing", "html_503", "hang"])
+@pytest.mark.case(28)
 def test_no_answer_is_asked_again_along_the_ladder_and_then_reviewed_never_failed(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, query: str
 ) -> None:

@@ -44,11 +44,13 @@ def platform_rows(shop: Shop, statement: str, *values: object) -> list[dict[str,
 
 
 @pytest.mark.parametrize("text", ["pay now", "PAYE", "", "lipa", "yes", "P A Y", "PAY 500"])
+@pytest.mark.case(3)
 def test_only_the_word_pay_is_a_pay(shop: Shop, text: str) -> None:
     ordered = shop.order()
     assert reason_of(shop.prepare(ordered, shop.say(ordered, text))) is RefusedReason.NOT_A_PAY
 
 
+@pytest.mark.case(4)
 def test_a_pay_of_another_customer_is_no_pay(shop: Shop) -> None:
     ordered, other = shop.order(), shop.order(phone="254712000002")
     assert reason_of(shop.prepare(ordered, shop.say(other))) is RefusedReason.NOT_A_PAY
@@ -56,6 +58,7 @@ def test_a_pay_of_another_customer_is_no_pay(shop: Shop) -> None:
     assert reason_of(shop.prepare(ordered, 424242)) is RefusedReason.NOT_A_PAY
 
 
+@pytest.mark.case(5)
 def test_a_pay_older_than_the_confirmation_is_no_pay(shop: Shop) -> None:
     first = shop.order()
     early = shop.say(first)
@@ -64,6 +67,7 @@ def test_a_pay_older_than_the_confirmation_is_no_pay(shop: Shop) -> None:
     assert reason_of(shop.prepare(second, early)) is RefusedReason.NOT_A_PAY
 
 
+@pytest.mark.case(7)
 def test_one_pay_pays_for_one_order_and_its_repeated_turn_gets_the_same_intent(shop: Shop) -> None:
     ordered, other = shop.order(), shop.order()
     message_id = shop.say(ordered)
@@ -73,6 +77,7 @@ def test_one_pay_pays_for_one_order_and_its_repeated_turn_gets_the_same_intent(s
     assert len(shop.rows("SELECT id FROM payment_intents")) == 1
 
 
+@pytest.mark.case(1)
 def test_an_order_has_one_live_payment(shop: Shop) -> None:
     ordered = shop.order()
     assert isinstance(shop.prepare(ordered, shop.say(ordered)), Prepared)
@@ -105,6 +110,7 @@ def test_an_order_under_review_takes_no_new_payment(shop: Shop) -> None:
         ({"order_id": OrderId(uuid4())}, RefusedReason.ORDER_NOT_CONFIRMED),
     ],
 )
+@pytest.mark.case(49, 50)
 def test_terms_that_are_not_allowed_are_refused_and_cost_no_slot(
     shop: Shop, changes: dict[str, Any], reason: RefusedReason
 ) -> None:
@@ -144,6 +150,7 @@ def test_without_exactly_one_active_shortcode_money_has_no_place_to_go(shop: Sho
     assert reason_of(shop.prepare(ordered, shop.say(ordered))) is RefusedReason.NO_SHORTCODE
 
 
+@pytest.mark.case(51)
 def test_a_shortcode_edited_in_place_is_refused_with_a_reason(shop: Shop) -> None:
     shop.consented()
     with operating(shop.databases) as conn:
@@ -181,6 +188,7 @@ def test_the_fourth_intent_of_the_day_is_refused(shop: Shop) -> None:
     shop.consented(phone="254712000002")
 
 
+@pytest.mark.case(47)
 def test_thirty_pays_at_once_with_two_vendors_make_three_intents(
     database_urls: dict[str, str], vendor_id: VendorId, clock: Clock
 ) -> None:
@@ -208,6 +216,7 @@ def test_thirty_pays_at_once_with_two_vendors_make_three_intents(
     databases.close()
 
 
+@pytest.mark.case(48)
 def test_the_day_ends_at_midnight_in_nairobi(shop: Shop) -> None:
     shop.clock.now = datetime(2026, 11, 20, 20, 59, 59, tzinfo=UTC)  # 23:59:59 EAT
     for _ in range(3):
@@ -220,6 +229,7 @@ def test_the_day_ends_at_midnight_in_nairobi(shop: Shop) -> None:
     assert days == ["2026-11-20"] * 3 + ["2026-11-21"]
 
 
+@pytest.mark.case(48)
 def test_midnight_in_london_changes_nothing(shop: Shop) -> None:
     shop.clock.now = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
     for _ in range(3):

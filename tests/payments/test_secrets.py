@@ -65,6 +65,7 @@ def everything_in(url: str) -> str:
     return str(tables)
 
 
+@pytest.mark.case(53)
 def test_the_till_gets_the_money_by_its_store_number(till_shop: Shop, till_mpesa: Mpesa) -> None:
     till_mpesa.script()
     daraja = DarajaClient(base_url=till_mpesa.url, tokens=AccessTokens(None))
@@ -78,6 +79,7 @@ def test_the_till_gets_the_money_by_its_store_number(till_shop: Shop, till_mpesa
     daraja.close()
 
 
+@pytest.mark.case(55)
 def test_no_secret_is_written_anywhere(
     till_shop: Shop,
     till_mpesa: Mpesa,

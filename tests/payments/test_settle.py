@@ -43,6 +43,7 @@ def settle_all(shop: Shop) -> list[str]:
     return verdicts(shop)
 
 
+@pytest.mark.case(24)
 def test_a_success_that_agrees_in_everything_pays(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent))
@@ -59,6 +60,7 @@ def test_a_success_that_agrees_in_everything_pays(shop: Shop) -> None:
     assert entry["body"]["key"] == str(intent.id)
 
 
+@pytest.mark.case(25)
 def test_twenty_equal_callbacks_and_ten_workers_make_one_payment(shop: Shop) -> None:
     intent = pushed(shop)
     with ThreadPoolExecutor(8) as pool:
@@ -90,6 +92,7 @@ def test_twenty_callbacks_that_differ_a_little_make_one_payment(shop: Shop) -> N
         (2001, "wrong_pin"), (17, "failed"), (1001, "failed"), (2028, "failed"), ("SFC_IC0003", "failed"), (8006, "failed"),
     ],
 )  # fmt: skip
+@pytest.mark.case(34)
 def test_each_final_code_ends_the_intent_with_its_outcome(shop: Shop, code: object, outcome: str) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, failure(intent, code))
@@ -101,6 +104,7 @@ def test_each_final_code_ends_the_intent_with_its_outcome(shop: Shop, code: obje
 
 
 @pytest.mark.parametrize("code", [True, False, 0.0, None, "0.0", " 0", "00", [], {}, 26, 9999, "E3008", 424242, "E\x00X"])
+@pytest.mark.case(35)
 def test_a_code_we_may_not_interpret_is_never_paid_and_never_told_as_failed(shop: Shop, code: object) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, code=code))
@@ -132,6 +136,7 @@ def test_a_result_that_is_still_pending_changes_nothing(shop: Shop) -> None:
         ({"receipt": {"a": 1}}, "receipt_malformed"),
     ],
 )
+@pytest.mark.case(37)
 def test_a_success_that_does_not_agree_goes_to_a_person(shop: Shop, changes: dict[str, Any], verdict: str) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, **changes))
@@ -145,6 +150,7 @@ def test_a_success_that_does_not_agree_goes_to_a_person(shop: Shop, changes: dic
 
 
 @pytest.mark.parametrize("amount", [430, 430.0, "430", "430.00"])
+@pytest.mark.case(37)
 def test_the_same_amount_written_otherwise_agrees(shop: Shop, amount: object) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, amount=amount))
@@ -152,6 +158,7 @@ def test_the_same_amount_written_otherwise_agrees(shop: Shop, amount: object) ->
 
 
 @pytest.mark.parametrize("phone", ["0712345***", "254712***678", 254712345678, "", None])
+@pytest.mark.case(36)
 def test_a_masked_or_missing_phone_does_not_matter(shop: Shop, phone: object) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent, phone=phone if phone is not None else "x"))
@@ -174,6 +181,7 @@ def test_a_callback_that_speaks_of_another_prompt_moves_nothing(shop: Shop, ids:
     assert shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
 
 
+@pytest.mark.case(39)
 def test_a_callback_with_the_id_of_another_intent_moves_nothing_even_before_the_answer(shop: Shop) -> None:
     other = pushed(shop, checkout="ws_CO_2", phone="254712000002")
     intent = pushed(shop, checkout=None)
@@ -191,6 +199,7 @@ def test_a_body_that_is_no_callback_is_kept_and_moves_nothing(shop: Shop, body: 
     assert shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
 
 
+@pytest.mark.case(41)
 def test_a_receipt_that_stands_for_another_payment_goes_to_a_person(shop: Shop) -> None:
     first = pushed(shop)
     second = pushed(shop, checkout="ws_CO_2", phone="254712000002")
@@ -216,6 +225,7 @@ def test_one_receipt_claimed_for_two_payments_pays_the_first_one_only(shop: Shop
     assert len(shop.rows("SELECT id FROM payments")) == 1
 
 
+@pytest.mark.case(29)
 def test_a_late_success_after_a_failure_is_honoured(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, failure(intent))
@@ -226,6 +236,7 @@ def test_a_late_success_after_a_failure_is_honoured(shop: Shop) -> None:
     assert [row["late"] for row in shop.rows("SELECT late FROM payment_intents")] == [True]
 
 
+@pytest.mark.case(31)
 def test_a_failure_after_a_success_is_ignored(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, success(intent))
@@ -258,6 +269,7 @@ def test_money_for_a_cancelled_order_is_recorded_as_paid_late(shop: Shop) -> Non
     assert shop.events() == ["payment_paid_late"]
 
 
+@pytest.mark.case(32)
 def test_a_late_success_withdraws_a_newer_intent_that_was_not_sent(shop: Shop) -> None:
     first = pushed(shop)
     shop.call_back(first.id, failure(first))
@@ -284,6 +296,7 @@ def ordered_again(shop: Shop, first: Intent) -> IntentId:
     return prepared.intent_id
 
 
+@pytest.mark.case(33)
 def test_both_intents_of_an_order_can_turn_out_paid_and_no_shilling_is_lost(shop: Shop) -> None:
     first = pushed(shop)
     shop.call_back(first.id, failure(first))

@@ -1,3 +1,4 @@
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -43,6 +44,7 @@ def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, 
     assert [row["meter"] for row in metered] == ["payment", "stk_push"]
 
 
+@pytest.mark.case(8)
 def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="never")
     intent = open_shop.consented()
@@ -53,6 +55,7 @@ def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: Dar
     assert open_shop.states(intent.id)[1] == "accepted"
 
 
+@pytest.mark.case(9)
 def test_twenty_claims_of_one_attempt_win_once(databases: Databases, shop: Shop) -> None:
     """Without the lease: everybody has seen it prepared."""
     intent = shop.consented()
@@ -85,6 +88,7 @@ def test_a_callback_that_overtakes_the_answer_pays(open_shop: Shop, mpesa: Mpesa
 
 
 @pytest.mark.parametrize("answer", ["hang", "reset", "http_500_after_accept"])
+@pytest.mark.case(13, 16)
 def test_a_push_without_a_clear_answer_is_ambiguous_and_its_callback_pays(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
 ) -> None:
@@ -103,6 +107,7 @@ def test_a_push_without_a_clear_answer_is_ambiguous_and_its_callback_pays(
 
 
 @pytest.mark.parametrize("answer", ["html_503", "html_200", "empty_200", "reject:500.003.1001", "reject:500.003.02"])
+@pytest.mark.case(17)
 def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
 ) -> None:
@@ -126,6 +131,7 @@ def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
         "spike_arrest",
     ],
 )
+@pytest.mark.case(19, 20)
 def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
 ) -> None:
@@ -143,6 +149,7 @@ def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
     assert open_shop.intent(again.intent_id).account_ref == "S0001B"
 
 
+@pytest.mark.case(15)
 def test_nobody_at_the_port_means_not_sent(shop: Shop) -> None:
     """The token is there, the push finds no connection."""
 
@@ -159,6 +166,7 @@ def test_nobody_at_the_port_means_not_sent(shop: Shop) -> None:
     assert row["error"].startswith("not_sent")
 
 
+@pytest.mark.case(18)
 def test_a_bad_token_is_purged_so_that_the_next_push_fetches_one(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="never")
     open_shop.consented(phone="254712000001")
@@ -175,6 +183,7 @@ def test_a_bad_token_is_purged_so_that_the_next_push_fetches_one(open_shop: Shop
 
 
 @pytest.mark.parametrize("answer", ["empty_400", "html_503"])
+@pytest.mark.case(22)
 def test_without_a_token_the_attempt_waits_and_nothing_is_claimed(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
 ) -> None:
@@ -189,6 +198,7 @@ def test_without_a_token_the_attempt_waits_and_nothing_is_claimed(
     assert open_shop.states(intent.id)[:2] == ("processing", "accepted")
 
 
+@pytest.mark.case(6, 22)
 def test_a_pay_older_than_five_minutes_is_not_acted_on(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     intent = open_shop.consented()
     open_shop.clock.advance(minutes=5, seconds=1)
@@ -277,6 +287,7 @@ def test_an_order_cancelled_before_the_push_is_not_pushed(open_shop: Shop, mpesa
 
 
 @pytest.mark.parametrize("secret", ["", "not json", '{"consumer_key": "a", "consumer_secret": "b"}', '{"passkey": ""}'])
+@pytest.mark.case(54)
 def test_unusable_secrets_fail_the_intent_and_nothing_is_sent(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, secret: str
 ) -> None:
@@ -316,6 +327,7 @@ class Dying:
         return NoAnswer(reason=f"{question} {credentials}")
 
 
+@pytest.mark.case(11)
 def test_a_worker_that_dies_after_the_claim_leaves_an_ambiguous_attempt_that_nobody_pushes(
     open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
 ) -> None:
@@ -411,3 +423,43 @@ def test_only_the_hash_of_the_callback_token_is_stored(open_shop: Shop, mpesa: M
     dump = "".join(str(open_shop.rows(f"SELECT t::text FROM {name} t")) for name in tables if name != "alembic_version_ops")
     assert push["checkout_request_id"] in dump
     assert token not in dump
+
+
+def test_case_10_a_worker_killed_before_the_claim_leaves_it_to_the_next(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mpesa.script(callback="never")
+    intent = open_shop.consented()
+
+    def die(*_args: object, **_terms: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr("payments.stk.attempts.dispatch", die)
+        with pytest.raises(SystemExit):
+            open_shop.push(daraja)
+    assert open_shop.states(intent.id)[:2] == ("consented", "prepared")
+    assert mpesa.posts() == []
+    open_shop.clock.advance(seconds=30)
+    assert open_shop.push(daraja)
+    assert not open_shop.push(daraja)
+    assert len(mpesa.posts()) == 1
+
+
+def test_case_14_a_push_that_was_not_taken_and_not_answered_goes_to_a_person(shop: Shop) -> None:
+    """The connection is taken and nobody speaks: the far side never saw a prompt, and we can't know."""
+
+    class Silent(DarajaClient):
+        def authorise(self, credentials: Credentials) -> SecretStr:
+            return SecretStr("token")
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        client = Silent(base_url=f"http://127.0.0.1:{mute.getsockname()[1]}", tokens=AccessTokens(None), read_seconds=0.1)
+        intent = shop.consented()
+        assert shop.push(client)
+        assert shop.states(intent.id)[:2] == ("processing", "ambiguous")
+        shop.clock.advance(minutes=15)
+        assert shop.sweep() == 1
+        assert shop.states(intent.id)[0] == "needs_review"
+        assert not shop.push(client)
+        client.close()

@@ -2,7 +2,11 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -10,7 +14,9 @@ import pytest
 from fastapi import FastAPI
 
 from payments.callback_urls import BANNED_WORDS
-from payments.webhook import MOST_BYTES, build_routes
+from payments.peers import Lock, Peers
+from payments.spool import Kept, Spool
+from payments.webhook import MOST_BYTES, build_routes, store_callback
 from router.databases import Databases
 from router.payment_intents import attempts, store
 from router.payment_intents.store import Intent
@@ -44,10 +50,11 @@ def web(shop: Shop, redis_url: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def make_client(databases: Databases, redis_url: str) -> Iterator[httpx.Client]:
+def make_client(databases: Databases, redis_url: str, **options: Any) -> Iterator[httpx.Client]:
     app = FastAPI()
     app.state.simulator = Quiet()
-    app.include_router(build_routes(databases, Wakeups(connect(redis_url))))
+    noon = datetime(2026, 1, 1, 9, tzinfo=UTC)
+    app.include_router(build_routes(databases, Wakeups(connect(redis_url)), clock=lambda: noon, **options))
     with running(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
         yield client
 
@@ -73,6 +80,7 @@ def test_a_callback_is_stored_as_it_came_answered_and_the_worker_woken(
     assert shop.states(intent.id)[0] == "paid"
 
 
+@pytest.mark.case(25)
 def test_the_same_callback_twenty_times_at_once_is_one_row(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: web.post(path(shop), content=success(intent)).status_code, range(20)))
@@ -80,6 +88,7 @@ def test_the_same_callback_twenty_times_at_once_is_one_row(shop: Shop, web: http
     assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [20]
 
 
+@pytest.mark.case(38)
 def test_a_forged_token_gets_404_and_leaves_no_trace(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     forged = [
         path(shop, OTHER),
@@ -113,6 +122,7 @@ def test_the_token_of_one_vendor_opens_nothing_at_another(shop: Shop, web: httpx
         (b'"' + b"a" * (MOST_BYTES - 2) + b'"', 200),
     ],
 )
+@pytest.mark.case(44)
 def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
     shop: Shop, web: httpx.Client, intent: Intent, content: bytes, status: int
 ) -> None:
@@ -121,6 +131,7 @@ def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
     assert len(shop.rows("SELECT id FROM callbacks")) == (status == 200)
 
 
+@pytest.mark.case(44)
 def test_only_a_post_is_a_callback(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     assert intent.id
     assert [web.request(method, path(shop)).status_code for method in ("GET", "PUT", "DELETE")] == [405] * 3
@@ -137,6 +148,7 @@ def test_while_the_database_is_away_daraja_is_asked_to_come_again(
     assert answer.headers["Retry-After"] == "5"
 
 
+@pytest.mark.case(46)
 def test_without_redis_a_callback_is_stored_all_the_same(shop: Shop, intent: Intent) -> None:
     with make_client(shop.databases, "redis://127.0.0.1:9/0") as client:
         assert client.post(path(shop), content=success(intent)).status_code == 200
@@ -149,3 +161,59 @@ def test_the_path_has_no_word_that_safaricom_bans() -> None:
     assert json.loads(json.dumps(sorted(BANNED_WORDS))) == sorted(
         ["mpesa", "m-pesa", "safaricom", "exe", "exec", "cmd", "sql", "query"]
     )
+
+
+def test_case_45_a_callback_is_spooled_while_the_database_is_away_and_replayed(
+    shop: Shop, database_urls: dict[str, str], intent: Intent, redis_url: str, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "callbacks")
+    away = Databases(platform_url=database_urls["platform"], ops_url="postgresql://127.0.0.1:9/nowhere", resolve_secret=str)
+    with make_client(away, redis_url, spool=spool) as client:
+        answers = [client.post(path(shop, token), content=success(intent)) for token in (TOKEN, TOKEN, OTHER)]
+        assert [(each.status_code, each.json()["ResultCode"]) for each in answers] == [(200, 0)] * 3
+    assert spool.replay(lambda kept: store_callback(away, kept)) == 0
+    away.close()
+    files = list((tmp_path / "callbacks").iterdir())
+    assert len(files) == 3
+    assert not any(TOKEN in file.read_text() or file.stat().st_mode & 0o077 for file in files)
+    assert spool.replay(lambda kept: store_callback(shop.databases, kept)) == 3
+    assert [(row["body"], row["seen_count"]) for row in shop.rows("SELECT body, seen_count FROM callbacks")] == [
+        (success(intent), 2)
+    ]
+    assert list((tmp_path / "callbacks").iterdir()) == []
+    assert spool.replay(lambda kept: store_callback(shop.databases, kept)) == 0
+
+
+def test_a_full_spool_and_an_unreadable_file_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payments.spool.MOST_FILES", 1)
+    spool, kept = Spool(tmp_path), Kept(vendor_id=uuid4(), token_sha256="00", body="{}", peer=None)
+    assert [spool.keep(kept), spool.keep(kept)] == [True, False]
+    assert not Spool(Path("/proc/nowhere")).keep(kept)
+    (tmp_path / "broken.callback").write_text("{")
+    assert spool.replay(lambda each: each == kept) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["broken.unreadable"]
+
+
+def test_case_43_an_address_that_is_not_listed_is_refused_and_hides_nothing(shop: Shop, intent: Intent, redis_url: str) -> None:
+    strangers = Peers(lock=Lock.ENFORCE, listed=(ip_network("196.201.214.200"),))
+    with make_client(shop.databases, redis_url, peers=strangers) as client:
+        spoofed = client.post(path(shop), content=success(intent), headers={"X-Forwarded-For": "196.201.214.200"})
+        assert spoofed.status_code == 403
+        assert client.post(path(shop, OTHER), content=success(intent)).status_code == 404
+    assert shop.rows("SELECT id FROM callbacks") == []
+    (told,) = shop.rows("SELECT data FROM payment_events WHERE event = 'ip_refused'")
+    assert told["data"] == {"peer": "127.0.0.1", "body": success(intent)}
+    behind = Peers(lock=Lock.ENFORCE, listed=(ip_network("196.201.214.200"),), proxies=(ip_network("127.0.0.0/8"),))
+    with make_client(shop.databases, redis_url, peers=behind) as client:
+        hops = {"X-Forwarded-For": "10.9.9.9, 196.201.214.200"}
+        assert client.post(path(shop), content=success(intent), headers=hops).status_code == 200
+        spoofed = client.post(path(shop), content=success(intent), headers={"X-Forwarded-For": "196.201.214.200, 10.9.9.9"})
+        assert spoofed.status_code == 403
+    assert [row["peer"] for row in shop.rows("SELECT peer FROM callbacks")] == ["196.201.214.200"]
+
+
+def test_an_address_that_is_not_listed_is_only_logged_by_default(shop: Shop, intent: Intent, redis_url: str) -> None:
+    peers = Peers(lock=Lock.LOG, listed=(ip_network("196.201.214.200"),))
+    with make_client(shop.databases, redis_url, peers=peers) as client:
+        assert client.post(path(shop), content=success(intent)).status_code == 200
+    assert len(shop.rows("SELECT id FROM callbacks")) == 1

@@ -149,6 +149,7 @@ def test_nobody_can_write_is_pay(databases: Databases, vendor_id: VendorId, now:
         work.conn.execute("UPDATE inbox SET is_pay = true")
 
 
+@pytest.mark.case(2)
 def test_the_same_message_fifty_times_at_once_gives_one_id(databases: Databases, vendor_id: VendorId, now: datetime) -> None:
     def deliver(_: int) -> int | None:
         with unit_of_work(databases, vendor_id) as work:

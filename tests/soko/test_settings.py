@@ -72,7 +72,7 @@ def test_production_lists_everything_that_is_missing_at_once(monkeypatch: pytest
 def test_production_refuses_a_plain_secret_without_repeating_it(monkeypatch: pytest.MonkeyPatch, name: str, secret: str) -> None:
     said = problems(monkeypatch, but={name: secret})
     assert f"{name} is a plain secret" in said
-    assert "env:NAME or file:/path" in said
+    assert "env:NAME, file:/path or vault:mount/path#field" in said
     assert "hunter2" not in said
 
 
@@ -92,6 +92,7 @@ def test_production_refuses_a_secret_that_cannot_be_opened(monkeypatch: pytest.M
         ("http://graph.example.com", "not https://"),
     ],
 )
+@pytest.mark.case(64)
 def test_production_refuses_simulators_and_open_lines(monkeypatch: pytest.MonkeyPatch, name: str, url: str, reason: str) -> None:
     said = problems(monkeypatch, but={name: url})
     assert f"{name} is {url}" in said

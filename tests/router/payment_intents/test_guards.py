@@ -110,6 +110,7 @@ def test_no_intent_without_the_word_pay(shop: Shop, ordered: Ordered, text: str)
     refused(shop, INSERT_INTENT, row_of(shop, ordered, shop.say(ordered, text)), "foreign key")
 
 
+@pytest.mark.case(4)
 def test_no_intent_by_the_pay_of_another_customer(shop: Shop, ordered: Ordered) -> None:
     other = shop.order(phone="254712000002")
     refused(shop, INSERT_INTENT, row_of(shop, ordered, shop.say(other)), "foreign key")
@@ -367,6 +368,7 @@ PAID_WRITES = [
 
 
 @pytest.mark.parametrize(("statement", "words"), PAID_WRITES)
+@pytest.mark.case(62)
 def test_money_that_arrived_is_guarded(shop: Shop, paid: Intent, statement: str, words: str) -> None:
     assert paid.receipt
     refused(shop, statement, {}, words)
@@ -390,6 +392,7 @@ def test_a_plain_secret_is_refused_for_real_money(shop: Shop) -> None:
     refused(shop, statement, row | {"ref": "env:A", "party_b": "600112"}, "paybill_is_one_number")
 
 
+@pytest.mark.case(52)
 def test_another_vendors_shortcode_takes_no_money_of_this_one(shop: Shop, ordered: Ordered) -> None:
     with operating(shop.databases) as conn:
         (other,) = conn.execute("SELECT id FROM vendors WHERE id <> %s", (shop.vendor_id,)).fetchall()

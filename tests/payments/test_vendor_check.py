@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from payments.daraja import DarajaClient
+from payments.vendor_check import Finding, check
+from router.work import unit_of_work
+from tests.operator import operating
+from tests.payments.conftest import PAYBILL, Mpesa
+from tests.payments.shop import Shop, open_plain
+
+BUNDLE = {"consumer_key": PAYBILL.consumer_key, "consumer_secret": PAYBILL.consumer_secret, "passkey": PAYBILL.passkey}
+
+
+def look(shop: Shop, mpesa: Mpesa, daraja: DarajaClient, *, daraja_url: str | None = None) -> list[Finding]:
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        return list(check(work, daraja, daraja_url=daraja_url or mpesa.url, open_secret=open_plain, now=shop.clock()))
+
+
+def set_row(shop: Shop, column: str, value: object) -> None:
+    with operating(shop.databases) as conn:
+        conn.execute(f"UPDATE vendor_shortcodes SET {column} = %s WHERE vendor_id = %s", (value, shop.vendor_id))
+
+
+def test_a_good_set_up_is_good_in_everything_and_no_prompt_was_sent(shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    found = look(shop, mpesa, daraja)
+    assert [each for each in found if not each.good] == []
+    assert len(found) == 7
+    assert mpesa.posts() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"consumer_secret": "wrong"}, "consumer key and secret"),
+        ({"passkey": "wrong"}, "passkey does not belong"),
+        ({"passkey": ""}, "wrong: passkey"),
+    ],
+)
+def test_a_wrong_secret_is_told_in_words_and_not_repeated(
+    shop: Shop, mpesa: Mpesa, daraja: DarajaClient, changes: dict[str, str], words: str
+) -> None:
+    set_row(shop, "secret_ref", f"plain:{json.dumps(BUNDLE | changes)}")
+    (wrong,) = [each for each in look(shop, mpesa, daraja) if not each.good]
+    assert words in wrong.fix
+    assert PAYBILL.consumer_key not in wrong.fix
+
+
+def test_a_shortcode_that_is_not_active_or_not_its_own_is_told(shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    wrong = [each for each in look(shop, mpesa, daraja, daraja_url="https://api.safaricom.co.ke") if not each.good]
+    assert [each.fix for each in wrong] == [
+        "set SOKO_DARAJA_URL to https://sandbox.safaricom.co.ke, or use a shortcode of the environment that is set"
+    ]
+    set_row(shop, "active", value=False)
+    assert [each.what for each in look(shop, mpesa, daraja) if not each.good] == ["the vendor has 0 active shortcodes"]
