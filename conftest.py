@@ -6,7 +6,7 @@ import pytest
 
 from soko.replay.stage import Stage, open_stage
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "pytester"]
 
 
 @pytest.fixture(scope="session")

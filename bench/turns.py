@@ -48,9 +48,9 @@ def main() -> None:
             prepare(settings, urls)
             databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16)
             rows = [
-                ("bare SQL of a turn, 1 at a time", _rate(lambda n: _bare(databases, n), at_once=1)),
+                ("bare SQL of a turn, 1 at a time", _rate(lambda n: take_bare_turn(databases, n), at_once=1)),
                 ("whole turn, 1 at a time", _rate(_turns(databases), at_once=1)),
-                ("bare SQL of a turn, 8 at a time", _rate(lambda n: _bare(databases, n), at_once=8)),
+                ("bare SQL of a turn, 8 at a time", _rate(lambda n: take_bare_turn(databases, n), at_once=8)),
                 ("whole turn, 8 at a time", _rate(_turns(databases), at_once=8)),
                 ("engine step alone", _rate(_steps(), at_once=1)),
             ]
@@ -98,7 +98,7 @@ def _turns(databases: Databases) -> Callable[[int], None]:
     return take
 
 
-def _bare(databases: Databases, customer: int) -> None:
+def take_bare_turn(databases: Databases, customer: int) -> None:
     """The least a turn must write: inbox, conversation lock and snapshot, outbox; one statement a round trip."""
     key, now = uuid4().hex, utc_now()
     with databases.ops(VENDOR) as conn:

@@ -11,11 +11,11 @@ from conversation.whatsapp.inbound import Location, Media, Tap, Text, Utterance,
 from router.inbox import EntryKind, InboxEntry, NewEntry
 
 
-def to_event(utterance: Utterance, *, entry_id: str, at: datetime) -> FromCustomer:
+def to_event(utterance: Utterance, *, entry_id: str, at: datetime, intent: str | None) -> FromCustomer:
     """Translate what the webhook read into what a conversation hears."""
     match utterance:
         case Text(text=text):
-            return Said(id=entry_id, at=at, text=text)
+            return Said(id=entry_id, at=at, text=text, intent=intent or None)
         case Tap(choice_id=choice_id, title=title):
             return Tapped(id=entry_id, at=at, choice_id=choice_id, title=title)
         case Media(kind=kind):
@@ -49,7 +49,7 @@ def event_of(entry: InboxEntry, *, at: datetime) -> Happened | PersonSaid | Pers
         body = cast("Mapping[str, str]", entry.body)
         carries = cast("Mapping[str, JSON]", entry.body["carries"])
         return Happened(id=str(entry.id), at=at, name=body["name"], key=body["key"], outcome=body["outcome"], carries=carries)
-    return to_event(read_again(entry.body), entry_id=str(entry.id), at=at)
+    return to_event(read_again(entry.body), entry_id=str(entry.id), at=at, intent=entry.intent)
 
 
 def to_new(entry: InboxEntry) -> NewEntry:
@@ -62,4 +62,5 @@ def to_new(entry: InboxEntry) -> NewEntry:
         received_at=entry.received_at,
         customer_id=entry.customer_id,
         conversation_id=entry.conversation_id,
+        intent=entry.intent,
     )

@@ -8,19 +8,18 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar, assert_never
+from typing import assert_never
 from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from conversation import context, hearing, services
-from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Send, SetTimer, SwitchLanguage
+from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Schedule, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
     FromCustomer,
     Returned,
-    Said,
     TimerFired,
 )
 from conversation.engine.snapshot import Snapshot
@@ -31,7 +30,10 @@ from conversation.whatsapp.inbound import (
     Incoming,
     OtherUpdate,
     StatusUpdate,
+    Text,
     Update,
+    Utterance,
+    read_again,
 )
 from router import channels, conversations, customers, events, inbox, outbox, timers
 from router.channels import Channel
@@ -47,8 +49,6 @@ from router.outbox import NewMessage
 from router.timers import Timer
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
-
-EventT = TypeVar("EventT", bound=Event)
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,7 @@ class TurnReport:
     ended: str | None
     trace: tuple[Mapping[str, JSON], ...]
     snapshot: Snapshot
+    language: str  # that the shop spoke at the end of it
 
 
 class Turns:
@@ -89,15 +90,19 @@ class Turns:
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
+        lexicons: context.Lexicons | None = None,
     ) -> None:
-        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one."""
+        """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
+
+        `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        """
         self._databases = databases
         self._flows = flows
         self._wakeups = wakeups
         self._clock = clock
         self._observe = observe
         self._classify = classify
-        self._lexicons = context.Lexicons()
+        self._lexicons = lexicons or context.Lexicons()
 
     def accept(self, updates: Sequence[Update]) -> None:
         """Take in what the webhook was sent, one transaction an update. Unavailable: send it again later."""
@@ -132,9 +137,10 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     customer = customers.get(work, conversation.customer_id)
-                    turn = self._take(
-                        work, conversation, customer, self._understood(hearing.event_of(entry, at=now)), pay_message_id=entry.id
-                    )
+                    if entry.kind is EntryKind.MESSAGE and entry.intent is None:
+                        entry = replace(entry, intent=self._intent_of(read_again(entry.body)))
+                    event = hearing.event_of(entry, at=now)
+                    turn = self._take(work, conversation, customer, event, pay_message_id=entry.id)
                     inbox.mark_handled(work, entry.id, turn=turn.snapshot.turn, now=now)
         except Unavailable:
             raise
@@ -179,11 +185,12 @@ class Turns:
                 customer, conversation = self._meet(work, channel, update, now=new.received_at)
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
-                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
+                    intent = self._intent_of(update.utterance)
+                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now, intent=intent)
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect
-                    event = self._understood(hearing.to_event(update.utterance, entry_id=str(entry_id), at=now))
+                    event = hearing.to_event(update.utterance, entry_id=str(entry_id), at=now, intent=intent)
                     turn = self._take(work, conversation, customer, event, pay_message_id=entry_id)
         except Unavailable:
             raise
@@ -214,8 +221,9 @@ class Turns:
         with unit_of_work(self._databases, channel.vendor_id) as work:
             inbox.accept(work, entry)
 
-    def _understood(self, event: EventT) -> EventT:
-        return replace(event, intent=self._classify(event.text)) if isinstance(event, Said) else event
+    def _intent_of(self, utterance: Utterance) -> str | None:
+        """Ask the classifier, once a message: its answer is kept with the message, so that a retry hears the same."""
+        return self._classify(utterance.text) or "" if isinstance(utterance, Text) else None
 
     def _meet(self, work: Work, channel: Channel, update: Incoming, *, now: datetime) -> tuple[Customer, Conversation]:
         """Recognise the customer and lock the conversation: from here to the commit nobody else writes it."""
@@ -256,7 +264,8 @@ class Turns:
                 chosen.bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )
         self._write(work, conversation, customer, turn, event)
-        report = turn.report(work.vendor_id, conversation.id)
+        language = turn.snapshot.language or str(seen.context.customer["language"])
+        report = turn.report(work.vendor_id, conversation.id, language=language)
         log.info("turn_taken", turn=report.turn, cause=type(event).__name__, state=report.state, replies=len(report.messages))
         self._observe(report)
         return turn
@@ -267,6 +276,8 @@ class Turns:
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
         waiting = {timer.name: timer.due_at for timer in turn.set_timers if timer.turn == snapshot.waiting_turn}
         timers.set_all(work, conversation.id, turn=snapshot.waiting_turn, due=waiting)
+        for later in turn.schedules:
+            timers.schedule(work, conversation.id, flow=later.flow, turn=later.turn, due_at=later.due_at)
         if turn.language is not None:
             customers.set_language(work, customer.id, turn.language)
         for fact in turn.hand_offs:
@@ -327,6 +338,7 @@ class _Turn:
     order_id: OrderId
     sends: list[Send] = field(default_factory=list)
     set_timers: list[SetTimer] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
     hand_offs: list[HandOff] = field(default_factory=list)
     metrics: list[Emit] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
@@ -345,6 +357,8 @@ class _Turn:
                     self.sends.append(effect)
                 case SetTimer():
                     self.set_timers.append(effect)
+                case Schedule():
+                    self.schedules.append(effect)
                 case HandOff():
                     self.hand_offs.append(effect)
                 case Ended(result=result):
@@ -365,7 +379,7 @@ class _Turn:
         self.order_id = answer.order_id or self.order_id
         self.wakes |= answer.wakes
 
-    def report(self, vendor_id: VendorId, conversation_id: ConversationId) -> TurnReport:
+    def report(self, vendor_id: VendorId, conversation_id: ConversationId, *, language: str) -> TurnReport:
         """Tell what the turn did."""
         snapshot = self.snapshot
         return TurnReport(
@@ -378,6 +392,7 @@ class _Turn:
             ended=self.ended,
             trace=tuple(self.trace),
             snapshot=snapshot,
+            language=language,
         )
 
 

@@ -17,9 +17,10 @@ AROUND_PAY: Final = " \t\n\r\f\x0b\xa0" + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" +
 
 ACCEPT: Final = """
     WITH entry AS (
-      INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, received_at, turn, handled_at)
-      VALUES (%(vendor_id)s, %(kind)s, %(source_id)s, %(customer_id)s, %(conversation_id)s, %(body)s, %(text)s, %(received_at)s,
-        %(turn)s, CASE WHEN %(turn)s::int IS NOT NULL THEN %(received_at)s::timestamptz END)
+      INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, intent, received_at, turn,
+        handled_at)
+      VALUES (%(vendor_id)s, %(kind)s, %(source_id)s, %(customer_id)s, %(conversation_id)s, %(body)s, %(text)s,
+        %(intent)s, %(received_at)s, %(turn)s, CASE WHEN %(turn)s::int IS NOT NULL THEN %(received_at)s::timestamptz END)
       ON CONFLICT (vendor_id, kind, source_id) DO NOTHING RETURNING vendor_id, id, kind, source_id, received_at
     ), metered AS (
       INSERT INTO usage_records (vendor_id, meter, key, quantity, at)
@@ -28,7 +29,7 @@ ACCEPT: Final = """
     )
     SELECT id FROM entry
     """
-COLUMNS: Final = "id, kind, source_id, customer_id, conversation_id, body, text, is_pay, received_at, error"
+COLUMNS: Final = "id, kind, source_id, customer_id, conversation_id, body, text, intent, is_pay, received_at, error"
 LIST_UNHANDLED: Final = f"""
     SELECT {COLUMNS} FROM inbox
     WHERE vendor_id = %(vendor_id)s AND kind = %(kind)s AND handled_at IS NULL AND failed_at IS NULL AND received_at <= %(before)s
@@ -41,14 +42,15 @@ GET_FOR_TURN: Final = f"""
 MARK_HANDLED: Final = "UPDATE inbox SET handled_at = %s, turn = %s WHERE vendor_id = %s AND id = %s AND handled_at IS NULL"
 # The failed turn was rolled back, and a customer it had just met with it, so the ids are kept only where they exist.
 KEEP_FAILED: Final = """
-    INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, received_at, failed_at, error, trace)
+    INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, intent, received_at, failed_at,
+      error, trace)
     VALUES (%(vendor_id)s, %(kind)s, %(source_id)s,
       (SELECT id FROM customers WHERE vendor_id = %(vendor_id)s AND id = %(customer_id)s),
       (SELECT id FROM conversations WHERE vendor_id = %(vendor_id)s AND id = %(conversation_id)s),
-      %(body)s, %(text)s, %(received_at)s, %(now)s, %(error)s, %(trace)s)
+      %(body)s, %(text)s, %(intent)s, %(received_at)s, %(now)s, %(error)s, %(trace)s)
     ON CONFLICT (vendor_id, kind, source_id) DO UPDATE
       SET failed_at = coalesce(CASE WHEN inbox.handled_at IS NULL THEN excluded.failed_at END, inbox.failed_at),
-          error = excluded.error, trace = excluded.trace
+          error = excluded.error, trace = excluded.trace, intent = coalesce(inbox.intent, excluded.intent)
     RETURNING id
     """
 LIST_FAILED: Final = f"""
@@ -71,7 +73,10 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
-    """`source_id` is the sender's own id for it; `text` is what the customer typed, or the title of what was tapped."""
+    """`source_id` is the sender's own id for it; `text` is what the customer typed, or the title of what was tapped.
+
+    `intent` is what a classifier made of it: None when none was asked, "" when it knew none.
+    """
 
     kind: EntryKind
     source_id: str
@@ -80,6 +85,7 @@ class NewEntry:
     received_at: datetime
     customer_id: CustomerId | None = None
     conversation_id: ConversationId | None = None
+    intent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,7 @@ class InboxEntry:
     is_pay: bool
     received_at: datetime
     error: str | None
+    intent: str | None = None
 
 
 def is_pay(text: str | None) -> bool:
@@ -169,6 +176,7 @@ def _values(work: Work, entry: NewEntry) -> dict[str, object]:
         "body": to_jsonb(entry.body),
         "text": None if entry.text is None else storable_text(entry.text),
         "received_at": entry.received_at,
+        "intent": None if entry.intent is None else storable_text(entry.intent),
     }
 
 

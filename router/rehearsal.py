@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Final
 
 import psycopg
-from psycopg import Connection, Rollback
+from psycopg import Connection
+from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow
 
 from router.databases import SHARED, Databases, OpsTarget
@@ -19,12 +20,19 @@ from router.ids import VendorId
 from router.json_values import JSON
 from router.work import Work
 
-SAVEPOINT: Final = "SAVEPOINT unit_of_work"
+SAVEPOINT: Final = b"SAVEPOINT unit_of_work"
 # Releasing a savepoint leaves deferred constraints alone, so what a commit would check is checked here. One round trip.
-RELEASE: Final = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT unit_of_work"
-UNDO: Final = "ROLLBACK TO SAVEPOINT unit_of_work; RELEASE SAVEPOINT unit_of_work"
+RELEASE: Final = b"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT unit_of_work"
+UNDO: Final = b"ROLLBACK TO SAVEPOINT unit_of_work; RELEASE SAVEPOINT unit_of_work"
+FORGET: Final = b"ROLLBACK; BEGIN"
+PLAN_ONCE: Final = b"SET LOCAL plan_cache_mode = force_generic_plan"  # a handful of rows: any plan is good, making one is not
+PREPARE_AFTER: Final = 1  # the second time
 VENDORS: Final = "SELECT id, name FROM vendors ORDER BY created_at, id"
 SET_STOCK: Final = "UPDATE catalog_items SET stock = %s WHERE vendor_id = %s AND name = %s"
+TAKE_OFF: Final = "UPDATE catalog_items SET active = false WHERE vendor_id = %s AND name = %s"
+STOP: Final = """
+    UPDATE vendor_capabilities SET enabled = false WHERE vendor_id = %s AND capability_key = %s AND enabled
+    """
 DUE: Final = """
     SELECT
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
@@ -33,6 +41,7 @@ DUE: Final = """
                 OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)) AS query,
       EXISTS (SELECT FROM callbacks WHERE vendor_id = %(vendor_id)s AND handled_at IS NULL
               AND (try_again_at IS NULL OR try_again_at <= %(now)s)) AS settle,
+      EXISTS (SELECT FROM inbox WHERE vendor_id = %(vendor_id)s AND failed_at IS NOT NULL) AS failed,
       EXISTS (SELECT FROM inbox WHERE vendor_id = %(vendor_id)s AND kind = 'event' AND handled_at IS NULL AND failed_at IS NULL)
         OR EXISTS (SELECT FROM timers WHERE vendor_id = %(vendor_id)s AND fired_at IS NULL AND due_at <= %(now)s) AS turn,
       least(
@@ -59,12 +68,16 @@ CONSENTS: Final = """
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """What a worker would find to do for one vendor at a moment, and the next moment at which there is more."""
+    """What a worker would find to do for one vendor at a moment, and the next moment at which there is more.
+
+    failed: a turn failed, now or before.
+    """
 
     push: bool
     query: bool
     settle: bool
     turn: bool
+    failed: bool
     next_at: datetime | None
 
     @property
@@ -148,11 +161,11 @@ class Rehearsal(Databases):
 def _savepoint(conn: Connection[DictRow]) -> Iterator[Connection[DictRow]]:
     """Do as a transaction would, with as many round trips. One name is enough: the newest of that name is meant."""
     try:
-        conn.execute(SAVEPOINT)
+        _tell(conn, SAVEPOINT)
         yield conn
-        conn.execute(RELEASE)
+        _tell(conn, RELEASE)
     except BaseException as error:
-        conn.execute(UNDO)
+        _tell(conn, UNDO)
         if isinstance(error, psycopg.Error):
             raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
         raise
@@ -161,11 +174,30 @@ def _savepoint(conn: Connection[DictRow]) -> Iterator[Connection[DictRow]]:
 @contextmanager
 def rehearse(databases: Databases) -> Iterator[Rehearsal]:
     """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most."""
-    with databases.platform() as platform:
-        with databases.ops_at(SHARED) as ops:
-            yield Rehearsal(databases, platform=platform, ops=ops)
-            raise Rollback
-        raise Rollback
+    with databases.platform() as platform, _undone(platform), databases.ops_at(SHARED) as ops, _undone(ops):
+        yield Rehearsal(databases, platform=platform, ops=ops)
+
+
+@contextmanager
+def _undone(conn: Connection[DictRow]) -> Iterator[None]:
+    """Undo all that is written, and keep what the next rehearsal needs again: the prepared statements and their plans.
+
+    psycopg forgets its prepared statements when it sees a rollback, for fear of tables that are gone with it. A rehearsal makes
+    none, so the rollback is sent past it; what is committed afterwards is an empty transaction.
+    """
+    conn.prepare_threshold, conn.prepared_max = PREPARE_AFTER, None
+    _tell(conn, PLAN_ONCE)
+    try:
+        yield
+    finally:
+        _tell(conn, FORGET)
+
+
+def _tell(conn: Connection[DictRow], statements: bytes) -> None:
+    """Send statements without parameters or rows past psycopg, which costs a quarter of what it does with them."""
+    told = conn.pgconn.exec_(statements)
+    if told.status != ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(told)
 
 
 # ---------------------------------------------------------------- reads of a rehearsal
@@ -181,6 +213,18 @@ def set_stock(databases: Databases, vendor_id: VendorId, name: str, left: int) -
     """Say how many of a product are left; False when the vendor has no such product."""
     with databases.platform() as conn:
         return conn.execute(SET_STOCK, (left, vendor_id, name)).rowcount == 1
+
+
+def stop(databases: Databases, vendor_id: VendorId, capability: str) -> bool:
+    """Take a capability away; False when the vendor has no such one."""
+    with databases.platform() as conn:
+        return conn.execute(STOP, (vendor_id, capability)).rowcount == 1
+
+
+def take_off(databases: Databases, vendor_id: VendorId, name: str) -> None:
+    """Sell a product no more."""
+    with databases.platform() as conn:
+        conn.execute(TAKE_OFF, (vendor_id, name))
 
 
 def look(work: Work, *, now: datetime) -> Due:

@@ -15,12 +15,21 @@ SET_ALL: Final = """
     WITH dropped AS (
       DELETE FROM timers WHERE vendor_id = %(vendor_id)s AND id IN (
         SELECT id FROM timers WHERE vendor_id = %(vendor_id)s AND conversation_id = %(conversation_id)s
-          AND turn IS DISTINCT FROM %(turn)s::int AND fired_at IS NULL
+          AND turn IS DISTINCT FROM %(turn)s::int AND fired_at IS NULL AND name NOT LIKE 'schedule:%%'
         FOR UPDATE SKIP LOCKED)
     )
     INSERT INTO timers (vendor_id, conversation_id, turn, name, due_at)
     SELECT %(vendor_id)s, %(conversation_id)s, %(turn)s, name, due_at
     FROM unnest(%(names)s::text[], %(due)s::timestamptz[]) AS new (name, due_at)
+    ON CONFLICT (vendor_id, conversation_id, turn, name) DO UPDATE SET due_at = excluded.due_at
+    """
+SCHEDULE: Final = """
+    WITH dropped AS (
+      DELETE FROM timers WHERE vendor_id = %(vendor_id)s AND conversation_id = %(conversation_id)s AND name = %(name)s
+        AND turn <> %(turn)s AND fired_at IS NULL
+    )
+    INSERT INTO timers (vendor_id, conversation_id, turn, name, due_at)
+    VALUES (%(vendor_id)s, %(conversation_id)s, %(turn)s, %(name)s, %(due_at)s)
     ON CONFLICT (vendor_id, conversation_id, turn, name) DO UPDATE SET due_at = excluded.due_at
     """
 CLAIM_DUE: Final = """
@@ -58,6 +67,18 @@ def set_all(work: Work, conversation_id: ConversationId, *, turn: int | None, du
         "due": list(due.values()),
     }
     work.conn.execute(SET_ALL, values)
+
+
+def schedule(work: Work, conversation_id: ConversationId, *, flow: str, turn: int, due_at: datetime) -> None:
+    """Ask to be woken for a flow that starts by the clock. No wait drops it; a later one for the same flow does."""
+    values = {
+        "vendor_id": work.vendor_id,
+        "conversation_id": conversation_id,
+        "turn": turn,
+        "name": f"schedule:{flow}",
+        "due_at": due_at,
+    }
+    work.conn.execute(SCHEDULE, values)
 
 
 def claim_due(work: Work, *, now: datetime, limit: int) -> list[Timer]:

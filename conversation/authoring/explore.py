@@ -272,7 +272,8 @@ class _Explorer:
             for frame in place.snapshot.frames
         )
         world = replace(place.world, attempt=min(place.world.attempt, 2))
-        return place.start, place.snapshot.seed, frames, world, frozenset(name.partition("@")[0] for name in place.timers)
+        timers = frozenset((*(name.partition("@")[0] for name in place.timers), *place.snapshot.scheduled))
+        return place.start, place.snapshot.seed, frames, world, timers
 
     def _slots(self, frame: Frame) -> str:
         live = self.live[frame.flow][frame.state]

@@ -10,6 +10,7 @@ from conversation.authoring.pretend import NONSENSE, START, Pretend, World, phra
 from conversation.engine.events import Event, Happened, PersonLeft, PersonSaid, Said, Tapped, TimerFired
 from conversation.engine.flow import VENDOR, Ask, Bundle, Flow, FormField, State
 from conversation.engine.match import PICKED, to_choice_id
+from conversation.engine.schedule import SCHEDULE
 from conversation.engine.silence import EXPIRES, REMIND
 from conversation.engine.snapshot import Frame, Snapshot, Wait
 from conversation.engine.values import JSON
@@ -71,6 +72,9 @@ class Moves:
                 yield from self._timers(place, wait, meanwhile)
             if state.people is not None:
                 yield from self._people(world, at)
+        for flow, set_by in snapshot.scheduled.items():
+            event = TimerFired(at=at, name=f"{SCHEDULE}{flow}", turn=set_by)
+            yield Move(told=f"{flow} starts by the clock", event=event, world=world, written=None)
         yield from self._events(snapshot, world, at)
 
     def _meanwhile(self, world: World) -> Iterator[World]:

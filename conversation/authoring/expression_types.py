@@ -53,6 +53,10 @@ class Scope:
         """The same scope where `guard` holds."""
         return Scope(names=self.names, there=self.there | set(_shown(guard)))
 
+    def unless(self, guard: nodes.Expr) -> "Scope":
+        """The same scope where `guard` does not hold."""
+        return Scope(names=self.names, there=self.there | set(_shown_by_failing(guard)))
+
 
 _COMPARED: Final = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "in": "in", "notin": "not in"}
 
@@ -79,6 +83,19 @@ def _shown(guard: nodes.Expr) -> Iterator[str]:
                 yield path
         case nodes.Name() | nodes.Getattr():
             path = path_of(guard)
+            if path:
+                yield path
+
+
+def _shown_by_failing(guard: nodes.Expr) -> Iterator[str]:
+    match guard:
+        case nodes.Or(left=left, right=right):
+            yield from _shown_by_failing(left)
+            yield from _shown_by_failing(right)
+        case nodes.Not(node=denied):
+            yield from _shown(denied)
+        case nodes.Test(node=tested, name="none"):
+            path = path_of(tested)
             if path:
                 yield path
 

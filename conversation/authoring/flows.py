@@ -210,20 +210,15 @@ class FlowReader(PartReader):
         seconds = self.duration(self.need(found, "after", "`remind`"), "`after`")
         states = [self.target(item) for item in self.items(self.need(found, "in", "`remind`"), "`in`")]
         times = self.number(found.get("times"), "`times`", least=1, most=10) if found.get("times") is not None else 1
-        between = self.items(found.get("between"), "`between`")
-        minutes = [self.minute(item, "`between`") for item in between]
-        if between and (len(minutes) != 2 or None in minutes or (minutes[0] or 0) >= (minutes[1] or 0)):
-            self.add("Y2", found.key("between"), '`between` is two times of day, e.g. ["08:00", "20:30"]')
-            return None
+        hours = self.hours(found)
         say = self.say(self.need(found, "say", "`remind`"), f"{self.names.flow}.conversation.remind.say", scope)
-        if not seconds or not times or not say:
+        if not seconds or not times or not say or hours is None:
             return None
         return Reminder(
             seconds=seconds,
             times=times,
             states=frozenset(state for state in states if state is not None),
-            earliest=minutes[0] or 0 if minutes else 0,
-            latest=minutes[1] or 0 if minutes else 24 * 60,
+            hours=hours,
             say=say,
             at=found.at,
         )

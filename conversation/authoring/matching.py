@@ -138,7 +138,7 @@ def differences(wanted: BotSays, reply: Reply, *, flow: str) -> list[str]:
     found: list[str] = []
     if wanted.at is not None and not is_at(wanted.at, reply.place, flow=flow):
         found.append(f"it should come from {wanted.at}, and comes from {reply.place}")
-    found += [_text_difference(match, reply.text) for match in wanted.text if not _text_fits(match, reply.text)]
+    found += [_text_difference(match, reply.text) for match in wanted.text if not fits_text(match, reply.text)]
     if wanted.buttons is not None:
         found += _title_differences("buttons", wanted.buttons, reply.buttons)
     if wanted.menu_button is not None and wanted.menu_button != reply.menu_button:
@@ -158,7 +158,8 @@ def one_spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def _text_fits(match: TextMatch, text: str) -> bool:
+def fits_text(match: TextMatch, text: str) -> bool:
+    """Tell whether a text is as wanted."""
     match match:
         case Equal(text=wanted):
             return one_spaced(text) == one_spaced(wanted)
@@ -217,7 +218,7 @@ def show_expected(wanted: Said) -> str:
 def show_chat(chat: Sequence[ChatLine], *, marked: int | None = None, reasons: Sequence[str] = ()) -> str:
     """Write a chat as it looks on a phone, the customer to the right of the shop; `marked` is the line that is wrong.
 
-    Reasons stand under the marked line, or at the end when the line that should be there is missing.
+    Reasons stand under the marked line, or at the end when no line of the chat is wrong.
     """
     lines: list[str] = []
     for number, line in enumerate(chat):
@@ -225,7 +226,8 @@ def show_chat(chat: Sequence[ChatLine], *, marked: int | None = None, reasons: S
         lines += _bubble(line, "✗" if is_wrong else " ")
         lines += _noted(reasons) if is_wrong else []
     if marked is None and reasons:
-        lines += ["✗ (nothing more)", *_noted(reasons)]
+        noted = _noted(reasons)
+        lines += [f"✗{noted[0][1:]}", *noted[1:]]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from conversation.authoring.expression_types import Scope
@@ -24,10 +25,12 @@ from conversation.engine.flow import (
     SetSlots,
     Slot,
     SmallAction,
+    StartLater,
 )
-from conversation.engine.types import MONEY, OneOf, OrNone, Type, describe, fits
+from conversation.engine.types import MONEY, STRING, OneOf, OrNone, Type, describe, fits
 
 RESUME = "resume"
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -186,15 +189,17 @@ class PartReader(Reader):
         if isinstance(item, Map) and item.get("call") is not None:
             self.add("Y2", item.key("call"), "a call stands under a state's `do`, not here", "go to a state that makes the call")
             return None
-        found = self.map(item, "an entry of `do`", ("set", "switch_language", "emit"))
+        found = self.map(item, "an entry of `do`", ("set", "switch_language", "emit", "schedule"))
         if found is None or len(found.entries) != 1:
             if found is not None:
-                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set`, `switch_language` or `emit`")
+                self.add("Y2", item, "an entry of `do` is one thing: `call`, `set`, `switch_language`, `emit` or `schedule`")
             return None
         if found.get("set") is not None:
             return self.set_slots(found.get("set"), scope)
         if found.get("emit") is not None:
             return self._emit(found.get("emit"), scope)
+        if found.get("schedule") is not None:
+            return self._schedule(found.get("schedule"), scope)
         to = self.name(found.get("switch_language"), "language", self.shared.languages)
         return ChangeLanguage(to=to) if to else None
 
@@ -210,6 +215,39 @@ class PartReader(Reader):
         if name is not None and _METRIC.fullmatch(name.text) is None:
             self.add("Y2", name, "a metric is named with a-z, 0-9 and _, at most 40 of them")
         return EmitMetric(name=name.text, value=value[0] if value else None, at=name.at) if name else None
+
+    def _schedule(self, node: Node | None, scope: Scope) -> StartLater | None:
+        """`schedule: {flow, after, between}`, or {flow, date, at}: the date is written out, or in a slot."""
+        found = self.map(node, "`schedule`", ("flow", "after", "date", "at", "between"))
+        if found is None:
+            return None
+        word = self.need(found, "flow", "`schedule`")
+        flow = self.name(word, "flow", self.names.flows, "T1")
+        if (found.get("after") is None) == (found.get("date") is None):
+            self.add("Y2", found, "a flow starts `after` so long, or on a `date`", "one of the two")
+            return None
+        seconds = self.duration(found.get("after"), "`after`")
+        day = self._date(found.get("date"), scope)
+        hours = self.hours(found)
+        minute = self.minute(self.need(found, "at", "a `date`"), "`at`") if found.get("date") is not None else 0
+        if found.get("date") is None and found.get("at") is not None:
+            self.add("Y2", found.key("at"), "`at` belongs to `date`")
+        if flow is None or hours is None or minute is None or (seconds is None and day is None):
+            return None
+        if not self._visitable(word, flow):
+            return None
+        return StartLater(flow=flow, seconds=seconds, date=day, minute=minute, hours=hours, at=found.at)
+
+    def _date(self, node: Node | None, scope: Scope) -> Condition | None:
+        if not isinstance(node, Scalar) or _DATE.fullmatch(node.text) is None:
+            read = self.value(node, scope, "`date`", STRING)
+            return read[0] if read else None
+        try:
+            date.fromisoformat(node.text)
+        except ValueError:
+            self.add("Y2", node, f"there is no day {node.text}")
+            return None
+        return self.constant(node, node.text)
 
     EDGE = ("do", "say", "go", "then", "call")
 
@@ -245,34 +283,35 @@ class PartReader(Reader):
             self.add("C2", node, f"`{flow}` takes {', '.join(takes)}: it can only be called under a state's `do`, with `with`")
         return not takes
 
-    def actions(self, node: Node | None, place: str, scope: Scope) -> tuple[Action, ...]:
-        """A state's `do`."""
+    def actions(self, node: Node | None, place: str, scope: Scope, entered: Scope) -> tuple[Action, ...]:
+        """A state's `do`. What the redirects have shown (`entered`) is sure for its first entry: that one may change it."""
         actions: list[Action] = []
-        for item in self.items(node, "`do`"):
+        for index, item in enumerate(self.items(node, "`do`")):
+            now = entered if index == 0 else scope
             action: Action | None
             if isinstance(item, Map) and item.get("call") is not None:
-                action = self._call(item, place, scope)
+                action = self._call(item, place, scope, now)
             else:
-                action = self._small(item, scope)
+                action = self._small(item, now)
             if action is not None:
                 actions.append(action)
         return tuple(actions)
 
-    def _call(self, node: Map, place: str, scope: Scope) -> Action | None:
+    def _call(self, node: Map, place: str, scope: Scope, now: Scope) -> Action | None:
         self.map(node, "a call", ("call", "with", "as", "else"))
         word = self.word(node.get("call"), "the call")
         if word is None:
             return None
         if word.text in self.catalogue.calls:
-            return self._call_service(node, self.catalogue.calls[word.text], word, place, scope)
+            return self._call_service(node, self.catalogue.calls[word.text], word, place, scope, now)
         if word.text in self.names.flows:
-            return self._call_flow(node, self.names.flows[word.text], word, place, scope)
+            return self._call_flow(node, self.names.flows[word.text], word, place, scope, now)
         known = [*self.catalogue.calls, *self.names.flows]
         self.add("C1", word, f"there is no call `{word.text}`", suggest(word.text, known))
         return None
 
-    def _call_service(self, node: Map, spec: CallSpec, word: Scalar, place: str, scope: Scope) -> CallService | None:
-        args = self._arguments(node, word, spec.takes, scope, spec.must_equal)
+    def _call_service(self, node: Map, spec: CallSpec, word: Scalar, place: str, scope: Scope, now: Scope) -> CallService | None:
+        args = self._arguments(node, word, spec.takes, now, spec.must_equal)
         into = self.fill(node.get("as"), spec.returns, f"`{spec.name}`") if node.get("as") is not None else None
         listed = {name for name, outcome in spec.outcomes.items() if not outcome.continues}
         otherwise: dict[str, Edge] = {}
@@ -290,8 +329,8 @@ class PartReader(Reader):
             return None
         return CallService(call=spec.name, args=args, into=into, otherwise=otherwise, at=word.at)
 
-    def _call_flow(self, node: Map, flow: Signature, word: Scalar, place: str, scope: Scope) -> CallFlow | None:
-        args = self._arguments(node, word, flow.takes, scope, {})
+    def _call_flow(self, node: Map, flow: Signature, word: Scalar, place: str, scope: Scope, now: Scope) -> CallFlow | None:
+        args = self._arguments(node, word, flow.takes, now, {})
         into = None
         if node.get("as") is not None:
             into = self.fill(node.get("as"), flow.gives[1] if flow.gives else None, f"`{flow.name}`")

@@ -1,6 +1,8 @@
 """Reading a question: its text, its buttons, its list."""
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from conversation.authoring.expression_types import Scope
 from conversation.authoring.nodes import Map, Node, Scalar
@@ -36,6 +38,12 @@ class QuestionReader(PartReader):
     def __init__(self, shared: Shared, source: Source, names: FlowNames, scope: Scope) -> None:
         super().__init__(shared, source, names)
         self.scope = scope
+
+    def within(self, scope: Scope) -> Self:
+        """The same reader, where more is known."""
+        other = copy(self)
+        other.scope = scope
+        return other
 
     def question(self, node: Node | None, place: str) -> Asked | None:
         place = f"{place}.ask"

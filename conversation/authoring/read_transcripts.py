@@ -47,6 +47,7 @@ from conversation.authoring.transcripts import (
     TextMatch,
     Titles,
     Transcript,
+    VendorChanges,
 )
 
 NAIROBI: Final = "Africa/Nairobi"
@@ -238,7 +239,7 @@ def _receipt(node: Node) -> str:
 
 
 def _step(node: Node) -> ChatStep:
-    parts = nodes.read_mapping(node, ["customer", "bot", "person", "clock", "event", "expect"], "a step")
+    parts = nodes.read_mapping(node, ["customer", "bot", "person", "vendor", "clock", "event", "expect"], "a step")
     if len(parts) != 1:
         raise wrong_at(node, "a step is one thing: start the next one with its own `-`")
     ((kind, value),) = parts.items()
@@ -249,6 +250,8 @@ def _step(node: Node) -> ChatStep:
             return _bot(value)
         case "person":
             return _person(value)
+        case "vendor":
+            return _vendor(value)
         case "clock":
             return _clock(value)
         case "event":
@@ -297,6 +300,17 @@ def _person(node: Node) -> Act:
     parts = nodes.read_mapping(node, ["done"], "what a person does", required=["done"])
     nodes.read_word(parts["done"], ["true"], "done")
     return PersonIsDone(line=line)
+
+
+def _vendor(node: Node) -> VendorChanges:
+    parts = nodes.read_mapping(node, ["stock", "stops"], "what a vendor does")
+    if not parts:
+        raise wrong_at(node, "this vendor does nothing: vendor: {stock: {Unga 2kg: 0}}")
+    return VendorChanges(
+        line=line_of(node),
+        stock=_quantities(parts["stock"], "stock", least=0) if "stock" in parts else {},
+        stops=_names(parts["stops"]) if "stops" in parts else (),
+    )
 
 
 def _bot(node: Node) -> Said:

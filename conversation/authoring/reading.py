@@ -21,19 +21,18 @@ from conversation.engine.expressions import (
     parse_expression,
     parse_text,
 )
-from conversation.engine.flow import At, Condition, Text
+from conversation.engine.flow import At, Condition, Hours, Text
 from conversation.engine.normalise import normalise
 from conversation.engine.render import measure
 from conversation.engine.types import SCALARS, ListOf, OneOf, OrNone, Type, describe, fits
 from conversation.engine.types import Scalar as ScalarType
 
-NOT_BUILT: Final = {
+ELSEWHERE: Final = {  # keys that an author may look for here, and how it is written
     "collect": "use `form`",
     "split": "write go: {split: {a: 50, b: 50}}",
-    "schedule": "",
-    "template": "",
-    "vendors": "",
+    "schedule": "write do: [{schedule: {flow: …, after: 20h}}]",
 }
+NOT_BUILT: Final = frozenset({"template", "vendors"})
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -100,10 +99,11 @@ class Reader:
             if key.text in known:
                 continue
             if key.text in NOT_BUILT:
-                self.add("Y3", key, f"`{key.text}` is part of the language and is not built yet", NOT_BUILT[key.text])
+                self.add("Y3", key, f"`{key.text}` is part of the language and is not built yet")
             else:
                 torn = isinstance(value, Scalar) and value.plain and not value.text and " " in key.text
-                hint = "a text with a comma in it needs quotes inside { }" if torn else suggest(key.text, known)
+                other = ELSEWHERE.get(key.text) or suggest(key.text, known)
+                hint = "a text with a comma in it needs quotes inside { }" if torn else other
                 self.add("Y2", key, f"{what} has no key `{key.text}`", hint)
 
     def items(self, node: Node | None, what: str) -> tuple[Node, ...]:
@@ -169,6 +169,17 @@ class Reader:
         if word is not None and found is None:
             self.add("Y2", word, f'{what} is a time of day such as "08:30"')
         return int(found[1]) * 60 + int(found[2]) if found else None
+
+    def hours(self, found: Map) -> Hours | None:
+        """`between: ["08:00", "20:30"]` of an entry; without it, the whole day."""
+        between = self.items(found.get("between"), "`between`")
+        minutes = [minute for item in between if (minute := self.minute(item, "`between`")) is not None]
+        if not between:
+            return Hours()
+        if len(minutes) != 2 or len(between) != 2 or minutes[0] >= minutes[1]:
+            self.add("Y2", found.key("between"), '`between` is two times of day, e.g. ["08:00", "20:30"]')
+            return None
+        return Hours(earliest=minutes[0], latest=minutes[1])
 
     def flag(self, node: Node | None, what: str) -> bool:
         """True or false."""

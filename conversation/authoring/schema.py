@@ -23,6 +23,7 @@ DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the newest that VS
 MODELINE: Final = "# yaml-language-server: $schema="
 
 WORD: Final[Schema] = {"type": ["string", "number", "boolean"]}  # any YAML scalar is text to the loader
+STOCK: Final[Schema] = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
 EXPRESSION: Final[Schema] = {**WORD, "description": "an expression, e.g. order.total > 0"}
 TEXT: Final[Schema] = {**WORD, "description": "a text; {{ … }} writes a value into it"}
 CHECK: Final[Schema] = {
@@ -32,6 +33,8 @@ CHECK: Final[Schema] = {
     "additionalProperties": False,
 }
 DURATION: Final = r"^\d{1,6}[smhd]$"
+MINUTE: Final = r"^([01]?\d|2[0-3]):[0-5]\d$"
+BETWEEN: Final[Schema] = {"type": "array", "items": {"type": "string", "pattern": MINUTE}, "minItems": 2, "maxItems": 2}
 CHOICE: Final = r"^[A-Za-z0-9_]{1,40}$"
 
 
@@ -187,7 +190,16 @@ class _FlowSchema:
         language = record({"switch_language": one_of(self.languages)}, needs=["switch_language"])
         metric: Schema = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,39}$"}
         emit = record({"emit": either(metric, record({"name": metric, "value": EXPRESSION}, needs=["name"]))}, needs=["emit"])
-        return either({"const": "switch_language"}, slots, language, emit)
+        later: dict[str, JSON] = {
+            "flow": one_of(self.visitable),
+            "after": ref("duration"),
+            "date": EXPRESSION,
+            "at": {"type": "string", "pattern": MINUTE},
+            "between": BETWEEN,
+        }
+        ways: list[JSON] = [{"required": ["after"]}, {"required": ["date", "at"]}]
+        schedule = record({"schedule": record(later, needs=["flow"], oneOf=ways)}, needs=["schedule"])
+        return either({"const": "switch_language"}, slots, language, emit, schedule)
 
     def _field(self) -> Schema:
         properties: dict[str, JSON] = {
@@ -261,12 +273,11 @@ class _FlowSchema:
         return record(properties, oneOf=kinds)
 
     def _remind(self) -> Schema:
-        minute: Schema = {"type": "string", "pattern": r"^([01]?\d|2[0-3]):[0-5]\d$"}
         properties: dict[str, JSON] = {
             "after": ref("duration"),
             "in": listed(ref("state_name")),
             "times": {"type": "integer", "minimum": 1, "maximum": 10},
-            "between": {"type": "array", "items": minute, "minItems": 2, "maxItems": 2},
+            "between": BETWEEN,
             "say": ref("say"),
         }
         return record(properties, needs=["after", "in", "say"])
@@ -409,6 +420,7 @@ def _transcript(bundle: Bundle) -> Schema:
         "customer": either(WORD, ref("does")),
         "bot": either(WORD, listed(WORD), ref("reply")),
         "person": either(WORD, record({"done": {"const": True}}, needs=["done"])),
+        "vendor": record({"stock": STOCK, "stops": either(WORD, listed(WORD))}, minProperties=1),
         "clock": {"type": "string", "pattern": r"^(\+(\d+[dhms])+|([01]?\d|2[0-3]):[0-5]\d)$"},
         "event": either({"const": "same"}, _mpesa_tells()),
         "expect": ref("expect"),
@@ -431,7 +443,7 @@ def _given(bundle: Bundle) -> Schema:
         "customer": customer,
         "vendor": {"type": "string"},
         "order": record({"DRAFT": lines, "CONFIRMED": lines}, minProperties=1, maxProperties=1),
-        "stock": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        "stock": STOCK,
     }
     return record(properties, needs=["now", "customer", "vendor"])
 

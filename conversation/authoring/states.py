@@ -4,7 +4,7 @@ from typing import Final
 
 from conversation.authoring.expression_types import Scope
 from conversation.authoring.forms import FormReader
-from conversation.authoring.nodes import Map, Node, Scalar
+from conversation.authoring.nodes import Items, Map, Node, Scalar
 from conversation.authoring.parts import FlowNames
 from conversation.authoring.problems import Source, suggest
 from conversation.authoring.questions import Asked
@@ -52,14 +52,16 @@ class StateReader(FormReader):
             return None
         place = f"{self.names.flow}.{key.text}"
         self._check_shape(key, found)
-        asked = self.question(found.get("ask"), place) if found.get("ask") is not None else None
+        entered = self._entered(found.get("redirect"))
+        still = entered if found.get("do") is None else self.scope
+        asked = self.within(still).question(found.get("ask"), place) if found.get("ask") is not None else None
         return State(
             name=key.text,
             at=key.at,
             visits=self._visits(found.get("visits")),
             redirects=self._redirects(found.get("redirect"), place),
-            do=self.actions(found.get("do"), place, self.scope),
-            say=self.say(found.get("say"), f"{place}.say", self.scope),
+            do=self.actions(found.get("do"), place, self.scope, entered),
+            say=self.say(found.get("say"), f"{place}.say", still),
             ask=asked.ask if asked else None,
             wait=self._wait(found, place) if found.get("wait") is not None else None,
             form=self.form(found, place) if found.get("form") is not None else None,
@@ -68,7 +70,7 @@ class StateReader(FormReader):
             unmatched=self._unmatched(found.get("unmatched"), place) if found.get("unmatched") is not None else None,
             commands=self._narrowed(found, place),
             after=self._after(found.get("after"), place),
-            go=self.go(way, self.scope) if (way := found.get("go")) is not None else (),
+            go=self.go(way, still) if (way := found.get("go")) is not None else (),
             end=end.text if (end := self.word(found.get("end"), "the result")) is not None else None,
         )
 
@@ -123,6 +125,15 @@ class StateReader(FormReader):
             if condition and go:
                 redirects.append(Redirect(condition=condition[0], edge=Edge(do=(), say=say, go=go, at=item.at)))
         return tuple(redirects)
+
+    def _entered(self, node: Node | None) -> Scope:
+        """What is known behind the redirects: none of them holds."""
+        scope = self.scope
+        for item in node.items if isinstance(node, Items) else ():
+            guard = item.get("if") if isinstance(item, Map) else None
+            read = self.parse(guard) if isinstance(guard, Scalar) else None
+            scope = scope.unless(read) if read is not None else scope
+        return scope
 
     def _unmatched(self, node: Node | None, place: str) -> Unmatched | None:
         found = self.map(node, "`unmatched`", ("say", "tries", "then"))

@@ -121,6 +121,15 @@ class PersonIsDone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VendorChanges:
+    """The vendor changes how many of a product are left, stops selling one, or may no more do something: payments.mpesa_stk."""
+
+    line: int
+    stock: Mapping[str, int]
+    stops: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClockMoves:
     """Time passes: by a duration, or until a time of day in Nairobi (the next one)."""
 
@@ -180,6 +189,7 @@ Act: TypeAlias = (
     | CustomerShares
     | PersonWrites
     | PersonIsDone
+    | VendorChanges
     | ClockMoves
     | MpesaTells
     | MpesaRepeats

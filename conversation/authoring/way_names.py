@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conversation.engine.flow import Bundle, CallFlow, CallService, Edge, Flow, State
+from conversation.engine.flow import At, Bundle, CallFlow, CallService, Edge, Flow, State
 from conversation.engine.running import LEFT
 from conversation.engine.values import JSON
 
@@ -29,26 +29,33 @@ class Way:
 
 def declared_ways(bundle: Bundle, flows: Sequence[str]) -> tuple[Way, ...]:
     """Every way these flows are written with, sorted."""
-    found = {
-        way for name in flows for state in bundle.flows[name].states.values() for way in _of(bundle.flows[name], state, bundle)
-    }
-    return tuple(sorted(found))
+    return tuple(sorted(locate_ways(bundle, flows)))
 
 
-def _of(flow: Flow, state: State, bundle: Bundle) -> Iterator[Way]:
-    def to(target: str, by: str = "") -> Way:
-        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}")
+def locate_ways(bundle: Bundle, flows: Sequence[str]) -> dict[Way, At]:
+    """Every way these flows are written with, and where."""
+    found: dict[Way, At] = {}
+    for name in flows:
+        for state in bundle.flows[name].states.values():
+            for way, at in _of(bundle.flows[name], state, bundle):
+                found.setdefault(way, at)
+    return found
+
+
+def _of(flow: Flow, state: State, bundle: Bundle) -> Iterator[tuple[Way, At]]:
+    def to(target: str, at: At, by: str = "") -> tuple[Way, At]:
+        return Way(source=f"{flow.name}.{state.name}", by=by, target=f"{flow.name}.{target}"), at
 
     for by, edge in edges_of(state):
-        yield from (to(branch.to, by) for branch in edge.go)
-    yield from (to(branch.to) for branch in state.go)
+        yield from (to(branch.to, branch.at, by) for branch in edge.go)
+    yield from (to(branch.to, branch.at) for branch in state.go)
     if state.unmatched is not None and state.unmatched.then is not None:
-        yield to(state.unmatched.then, NOT_UNDERSTOOD)
+        yield to(state.unmatched.then, state.unmatched.at, NOT_UNDERSTOOD)
     if state.visits is not None:
-        yield to(state.visits.then, TOO_OFTEN)
+        yield to(state.visits.then, state.visits.at, TOO_OFTEN)
     called = [bundle.flows[action.flow] for action in state.do if isinstance(action, CallFlow)]
     if flow.expiry is not None and (state.asks or any(each.expiry is None and _asks(each) for each in called)):
-        yield to(flow.expiry.to, SILENCE)
+        yield to(flow.expiry.to, flow.expiry.at, SILENCE)
 
 
 def _asks(flow: Flow) -> bool:

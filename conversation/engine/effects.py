@@ -109,6 +109,18 @@ class SetTimer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Fire TimerFired("schedule:" + flow, turn) at `due_at`, whatever the conversation waits for by then.
+
+    A later one for the same flow takes its place.
+    """
+
+    flow: str
+    due_at: datetime
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class HandOff:
     """Put the conversation into a queue of people, with a note for whoever takes it."""
 
@@ -140,7 +152,7 @@ class Emit:
     value: int | None = None
 
 
-Effect: TypeAlias = Send | Call | SetTimer | HandOff | Ended | SwitchLanguage | Emit
+Effect: TypeAlias = Send | Call | SetTimer | Schedule | HandOff | Ended | SwitchLanguage | Emit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
@@ -90,7 +90,35 @@ class EmitMetric:
     at: At
 
 
-SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric
+@dataclass(frozen=True, kw_only=True)
+class Hours:
+    """From one minute of the day to another; what falls outside waits for the next `earliest`."""
+
+    earliest: int = 0
+    latest: int = 24 * 60
+
+    def shift(self, due: datetime, zone: tzinfo) -> datetime:
+        """The same moment, or the next minute within these hours."""
+        local = due.astimezone(zone)
+        minute = local.hour * 60 + local.minute
+        if self.earliest <= minute < self.latest:
+            return due
+        return due.replace(second=0, microsecond=0) + timedelta(minutes=(self.earliest - minute) % (24 * 60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartLater:
+    """`schedule`: start `flow` after so many seconds, or on a date (an expression, "2026-12-24") at a minute of the day."""
+
+    flow: str
+    seconds: int | None
+    date: Condition | None
+    minute: int
+    hours: Hours
+    at: At
+
+
+SmallAction: TypeAlias = SetSlots | ChangeLanguage | EmitMetric | StartLater
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,13 +410,12 @@ class Expiry:
 
 @dataclass(frozen=True, kw_only=True)
 class Reminder:
-    """Said after `seconds` of silence, at most `times` a question, between two minutes of the day, in these states."""
+    """Said after `seconds` of silence, at most `times` a question, within these hours, in these states."""
 
     seconds: int
     times: int
     states: frozenset[str]
-    earliest: int  # minute of the day
-    latest: int
+    hours: Hours
     say: tuple[Line, ...]
     at: At
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from conversation.engine.catalogue import CallSpec
@@ -18,6 +18,7 @@ from conversation.engine.effects import (
     HandOff,
     Menu,
     Row,
+    Schedule,
     Send,
     SetTimer,
     SwitchLanguage,
@@ -40,6 +41,7 @@ from conversation.engine.flow import (
     Line,
     SetSlots,
     SmallAction,
+    StartLater,
     State,
     Text,
 )
@@ -51,6 +53,7 @@ from conversation.errors import Broken, ContractBroken, LimitCrossed
 
 LEFT: Final = "left"  # the result of a flow that was walked away from
 SETTLED_KEPT: Final = 5
+WINDOW: Final = timedelta(hours=24)
 NO_NAMES: Final[Record] = {}
 
 
@@ -68,6 +71,7 @@ class Running:
         self.spoke_turn, self.spoke_at = snapshot.spoke_turn, snapshot.spoke_at
         self.result = snapshot.result
         self.settled = snapshot.settled
+        self.scheduled = snapshot.scheduled
         pending = snapshot.pending
         self.states = pending.states if pending else 0
         self.messages = pending.messages if pending else 0
@@ -100,6 +104,11 @@ class Running:
     def state(self) -> State:
         """The state the customer is in."""
         return self.flow.states[self.top.state]
+
+    @property
+    def window_ends(self) -> datetime:
+        """From when on WhatsApp takes nothing of ours: 24 hours after the customer's last message."""
+        return (datetime.fromisoformat(self.spoke_at) if self.spoke_at is not None else self.at) + WINDOW
 
     @property
     def speaking(self) -> str:
@@ -307,7 +316,7 @@ class Running:
     def _act(self, state: State, first: int) -> str | None:
         for index, action in enumerate(state.do[first:], first):
             match action:
-                case SetSlots() | ChangeLanguage() | EmitMetric():
+                case SetSlots() | ChangeLanguage() | EmitMetric() | StartLater():
                     self._do(action)
                 case CallService():
                     self._call(action, index)
@@ -376,6 +385,31 @@ class Running:
                 place = f"{self.top.flow}.{self.top.state}"
                 self.effects.append(Emit(name=action.name, place=place, value=number if isinstance(number, int) else None))
                 self.note("emitted", place, name=action.name, value=number)
+
+            case StartLater():
+                self._start_later(action, extra)
+
+    def _start_later(self, action: StartLater, extra: Record) -> None:
+        zone = self.bundle.timezone
+        due = self.at + timedelta(seconds=action.seconds or 0)
+        if action.date is not None:
+            written = str(self.evaluate(action.date, extra))
+            try:
+                day = date.fromisoformat(written)
+            except ValueError as error:
+                raise Broken(f"`{action.date.expression.source}` is {written}, which is not a date") from error
+            due = datetime.combine(day, time(action.minute // 60, action.minute % 60), tzinfo=zone).astimezone(UTC)
+        due = action.hours.shift(due, zone)
+        if due <= self.at:
+            self.note("schedule is over", action.flow, due=self._iso(due))
+            return
+        self.start_at(action.flow, due)
+
+    def start_at(self, flow: str, due: datetime) -> None:
+        """Start a flow at a moment; what was said before about the same flow no longer holds."""
+        self.scheduled = {**self.scheduled, flow: self.turn}
+        self.effects.append(Schedule(flow=flow, due_at=due, turn=self.turn))
+        self.note("scheduled", flow, due=self._iso(due))
 
     def set_slot(self, slot: str, value: JSON) -> None:
         """Give a slot of the running flow a value."""
@@ -580,6 +614,7 @@ class Running:
             spoke_at=self.spoke_at,
             result=self.result,
             settled=self.settled,
+            scheduled=self.scheduled,
             pending=self.pending,
         )
 

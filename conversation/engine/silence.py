@@ -5,17 +5,17 @@ arms them anew under the turn it came in ("expires@13"), so an older one that st
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from conversation.engine.effects import SetTimer
-from conversation.engine.flow import Expiry, Reminder
+from conversation.engine.flow import Expiry
 from conversation.engine.running import Running
 from conversation.engine.snapshot import Wait
 
 EXPIRES: Final = "expires@"
 REMIND: Final = "remind:"
-_DAY_MINUTES: Final = 24 * 60
+_LAST_MINUTES: Final = timedelta(minutes=5)
 
 
 def arm(running: Running) -> None:
@@ -28,6 +28,8 @@ def arm(running: Running) -> None:
     expiry = _expiry(running)
     if expiry is not None:
         due = running.at + timedelta(seconds=expiry[1].seconds)
+        if running.at < running.window_ends <= due:
+            due = running.window_ends - _LAST_MINUTES  # a visit took long: later, nothing that is said would arrive
         running.effects.append(SetTimer(name=f"{EXPIRES}{wait.since}", due_at=due, turn=wait.turn))
     _arm_reminder(running, wait)
 
@@ -78,15 +80,7 @@ def _arm_reminder(running: Running, wait: Wait) -> None:
     reminder = running.flow.reminder
     if reminder is None or wait.state not in reminder.states or wait.reminded >= reminder.times:
         return
-    due = _allowed(reminder, running, running.at + timedelta(seconds=reminder.seconds))
+    due = reminder.hours.shift(running.at + timedelta(seconds=reminder.seconds), running.bundle.timezone)
+    if due >= running.window_ends:
+        return  # WhatsApp would not take it
     running.effects.append(SetTimer(name=f"{REMIND}{wait.reminded + 1}@{wait.since}", due_at=due, turn=wait.turn))
-
-
-def _allowed(reminder: Reminder, running: Running, due: datetime) -> datetime:
-    """Shift to the next allowed minute of the day."""
-    local = due.astimezone(running.bundle.timezone)
-    minute = local.hour * 60 + local.minute
-    if reminder.earliest <= minute < reminder.latest:
-        return due
-    wait_minutes = (reminder.earliest - minute) % _DAY_MINUTES
-    return due.replace(second=0, microsecond=0) + timedelta(minutes=wait_minutes)

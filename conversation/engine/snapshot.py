@@ -71,6 +71,7 @@ class Snapshot:
     frames    the running flow last, under it those it interrupted or was called by; none when idle
     language  what the customer switched to in this conversation, else None (the context's customer.language holds)
     settled   key of an event -> the outcomes that the customer knows of already; the latest few
+    scheduled flow that starts later -> the turn that said so: the fence of its timer
     spoke_*   the customer's last message: its turn and its time, ISO 8601 UTC
     """
 
@@ -83,6 +84,7 @@ class Snapshot:
     spoke_at: str | None = None
     result: str | None = None
     settled: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scheduled: Mapping[str, int] = field(default_factory=dict)
     pending: Pending | None = None
 
     @classmethod

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from conversation.engine import forms, silence
+from conversation.engine import forms, schedule, silence
 from conversation.engine.context import Context
 from conversation.engine.effects import Consent, Effect, TraceEntry
 from conversation.engine.events import (
@@ -92,6 +92,9 @@ def _returned(bundle: Bundle, snapshot: Snapshot, event: Returned, context: Cont
 
 
 def _timer(bundle: Bundle, snapshot: Snapshot, event: TimerFired, context: Context) -> Running | None:
+    if event.name.startswith(schedule.SCHEDULE):
+        running = _begin(bundle, snapshot, event.at, context)
+        return running if schedule.fire(running, event.name, event.turn) else None
     if snapshot.waiting_turn is None or snapshot.waiting_turn != event.turn:
         return None
     running = _begin(bundle, snapshot, event.at, context)

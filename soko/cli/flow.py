@@ -52,11 +52,12 @@ def check(
             typer.echo(f"soko: there is no {'file' if needed is products else 'folder'} {needed}", err=True)
             raise typer.Exit(BAD_USAGE)
     form = Form.JSON if as_json else form
+    seen = _times(folders, products)  # before the check: what is written meanwhile is looked at again
     passes = _check(folders, products, form, strict=strict)
     while watch:
-        before = _times(folders, products)
-        while _times(folders, products) == before:
+        while _times(folders, products) == seen:
             time.sleep(LOOK_EVERY_SECONDS)
+        seen = _times(folders, products)
         typer.echo("—" * 20)
         _check(folders, products, form, strict=strict)
     if not passes:

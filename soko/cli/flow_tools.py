@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conversation.engine.flow import Bundle, Flow
     from conversation.engine.values import JSON
 
-    Trace: TypeAlias = tuple[Mapping[str, JSON], ...]
+    Trace: TypeAlias = Sequence[Mapping[str, JSON]]
 
 FAILED: Final = 1
 Folder = Annotated[Path, typer.Option("--flows", help="the folder with the app.yaml")]

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from soko.cli.failures import FAILED
+from soko.cli.failures import FAILED, fail
+from soko.cli.replay_coverage import show_coverage, to_report
+from soko.cli.replay_update import refuse_in_ci, update_files
 
 if TYPE_CHECKING:
+    from conversation.authoring.coverage import Coverage
     from conversation.authoring.transcripts import Transcript
+    from conversation.engine.flow import Bundle
     from soko.replay.play import Played
 
 commands = typer.Typer()
@@ -25,10 +29,21 @@ BAD_USAGE: Final = 2
 def replay(
     paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; flows/tests without any")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="tell which parts of the flows no transcript meets")] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, metavar="PERCENT", help="exit 1 when less of any kind is covered; implies --coverage"),
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="rewrite what transcripts expect, after showing how")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="rewrite without asking")] = False,
+    drawn: Annotated[
+        str | None,
+        typer.Option("--draw", metavar="FLOW", help="print only this flow, drawn in Mermaid with how often it went where"),
+    ] = None,
 ) -> None:
     """Play transcripts: what customers say, and what the shop must answer. Nothing is sent, nothing stays in a database.
 
-    Exit 0: all pass; 1: one fails, or cannot be read, or its flows do not load; 2: there is nothing to play.
+    Exit 0: all pass; 1: one fails, or cannot be read, or its flows do not load, or too little is covered; 2: nothing to play.
     """
     from soko.logs import configure
     from soko.replay.stage import find_transcripts, open_own_stage
@@ -41,21 +56,32 @@ def replay(
         where = ", ".join(str(path) for path in missing or paths or [DEFAULT])
         typer.echo(f"soko: there is no {where}" if missing else f"soko: there is no *.test.yaml in {where}", err=True)
         raise typer.Exit(BAD_USAGE)
+    if update:
+        refuse_in_ci()
     played: list[Played] = []
+    covered: Coverage | None = None
+    quiet = as_json or drawn is not None
     with _problems_told(as_json):
         transcripts = _read(files)
         started = perf_counter()
         with open_own_stage(load_settings()) as stage:
             ready = perf_counter() - started
+            if update:
+                transcripts = update_files(stage, transcripts, yes=yes)
             for transcript in transcripts:
                 played.append(stage.play(transcript))
-                if not as_json:
+                if not quiet:
                     _show(played[-1])
+            if coverage or fail_under is not None:
+                covered = stage.measure(played)
+            if drawn is not None:
+                typer.echo(_draw(stage.bundle(transcripts[0]), stage.measure(played), drawn), nl=False)
     if as_json:
-        typer.echo(json.dumps(_report(played, problems=[]), ensure_ascii=False))
-    else:
+        typer.echo(json.dumps(_report(played, problems=[]) | to_report(covered), ensure_ascii=False))
+    elif not quiet:
         _sum_up(played, ready=ready)
-    if any(one.failure is not None for one in played):
+        show_coverage(covered, fail_under=fail_under)
+    if any(one.failure is not None for one in played) or (covered is not None and covered.least < (fail_under or 0)):
         raise typer.Exit(FAILED)
 
 
@@ -88,6 +114,15 @@ def _read(files: Sequence[Path]) -> "list[Transcript]":
     if wrong:
         raise BadTranscripts(wrong)
     return found
+
+
+def _draw(bundle: "Bundle", covered: "Coverage", flow: str) -> str:
+    from conversation.authoring.coverage import with_counts
+    from conversation.authoring.draw import draw, to_mermaid
+
+    if flow not in bundle.flows:
+        fail(f"there is no flow {flow}; there is {', '.join(bundle.flows)}", BAD_USAGE)
+    return to_mermaid(with_counts(draw(bundle, bundle.flows[flow]), covered))
 
 
 def _show(played: "Played") -> None:

@@ -1,7 +1,7 @@
 """Play one transcript: do what the customer does, hold each reply against the next lines, and say where it went another way."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -9,16 +9,15 @@ from time import perf_counter
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
+from conversation.authoring.coverage import Heard
 from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
 from conversation.authoring.transcripts import (
     Act,
-    BotSaysAnything,
     ClockMoves,
     CustomerSends,
     CustomerShares,
     CustomerTaps,
     CustomerWrites,
-    EffectMatch,
     Expect,
     MpesaRepeats,
     MpesaTells,
@@ -26,16 +25,17 @@ from conversation.authoring.transcripts import (
     PersonWrites,
     Said,
     Transcript,
+    VendorChanges,
 )
 from conversation.engine.flow import Bundle
 from conversation.engine.values import JSON
-from conversation.turn import TurnReport
-from conversation.whatsapp.outbound import CloudApi
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import OrderSeen, Rehearsal, rehearse
+from soko.replay.expectations import as_it_is, differences, slots_of, state_of, to_text
 from soko.replay.invariants import message_faults, payment_faults
-from soko.replay.world import Impossible, World
+from soko.replay.places import find_place
+from soko.replay.world import Impossible, Props, World
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
 LONGEST_VALUE: Final = 160
@@ -52,25 +52,32 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """One transcript that was played. `traces`: what the engine noted, turn by turn."""
+    """One transcript that was played, turn by turn."""
 
     transcript: Transcript
     failure: Failure | None
     turns: int
     seconds: float
-    traces: tuple[tuple[Mapping[str, JSON], ...], ...] = ()
+    heard: tuple[Heard, ...] = ()
+
+    @property
+    def traces(self) -> tuple[Sequence[Mapping[str, JSON]], ...]:
+        """What the engine noted in each turn."""
+        return tuple(turn.trace for turn in self.heard)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
     """A chat as it went, up to the first thing that could not be done: `problem` says why.
 
-    scenes: what each act led to, the act itself first; states: where the conversation stood after it.
+    scenes: what each act led to, the act itself first; states: where the conversation stood after it; expects: each
+    `expect` of these acts as it would have to read.
     pushes, queries: how often M-Pesa was asked so far.
     """
 
     scenes: tuple[tuple[ChatLine, ...], ...]
     states: tuple[str, ...]
+    expects: tuple[Expect, ...]
     order: OrderSeen | None
     pushes: int
     queries: int
@@ -87,25 +94,28 @@ class _Differs(Exception):
         self.line, self.reasons, self.reply = line, reasons, reply
 
 
-def play(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Played:
+def play(transcript: Transcript, databases: Databases, props: Props) -> Played:
     """Play one transcript. Nothing of it stays in the databases."""
     started = perf_counter()
     scene = _Scene(transcript)
-    with rehearse(databases) as stage:
-        failure = scene.perform(stage, bundle, cloud_api)
-    if transcript.given.stock:
-        databases.cache.forget()
+    with _rehearsal_of(transcript, databases) as rehearsal:
+        failure = scene.perform(rehearsal, props)
     seconds = perf_counter() - started
-    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, traces=scene.traces)
+    return Played(transcript=transcript, failure=failure, turns=scene.turns, seconds=seconds, heard=scene.heard)
 
 
-def watch(transcript: Transcript, *, databases: Databases, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+def watch(transcript: Transcript, databases: Databases, props: Props) -> Watched:
     """Do what a transcript does, whatever the shop answers; the invariants hold all the same. Nothing of it stays."""
-    with rehearse(databases) as stage:
-        watched = _Scene(transcript).watch(stage, bundle, cloud_api)
-    if transcript.given.stock:
+    with _rehearsal_of(transcript, databases) as rehearsal:
+        return _Scene(transcript).watch(rehearsal, props)
+
+
+@contextmanager
+def _rehearsal_of(transcript: Transcript, databases: Databases) -> Iterator[Rehearsal]:
+    with rehearse(databases) as rehearsal:
+        yield rehearsal
+    if transcript.given.stock or any(isinstance(step, VendorChanges) for step in transcript.chat):
         databases.cache.forget()
-    return watched
 
 
 class _Scene:
@@ -115,19 +125,24 @@ class _Scene:
         self.transcript = transcript
         self.chat: list[ChatLine] = []
         self.world: World | None = None
+        self.bundle: Bundle | None = None
 
     @property
     def turns(self) -> int:
         return len(self.world.reports) if self.world is not None else 0
 
     @property
-    def traces(self) -> tuple[tuple[Mapping[str, JSON], ...], ...]:
-        return tuple(report.trace for report in self.world.reports) if self.world is not None else ()
+    def heard(self) -> tuple[Heard, ...]:
+        return tuple(
+            Heard(trace=report.trace, language=report.language, places=[send.place for send in report.messages])
+            for report in (self.world.reports if self.world is not None else ())
+        )
 
-    def perform(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Failure | None:
+    def perform(self, rehearsal: Rehearsal, props: Props) -> Failure | None:
         line = self.transcript.line
         try:
-            self.world = World(databases, bundle, cloud_api, self.transcript)
+            self.bundle = props.bundle
+            self.world = World(rehearsal, props, self.transcript)
             for act, following in _segments(self.transcript):
                 line = act.line
                 self._act(self.world, act, following)
@@ -141,33 +156,55 @@ class _Scene:
             return self._fail(line, (str(error),), None)
         return None
 
-    def watch(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi) -> Watched:
+    def watch(self, rehearsal: Rehearsal, props: Props) -> Watched:
         scenes: list[tuple[ChatLine, ...]] = []
         states: list[str] = []
+        expects: list[Expect] = []
         problem: str | None = None
         try:
-            self.world = World(databases, bundle, cloud_api, self.transcript)
-            for act, _ in _segments(self.transcript):
-                before = len(self.chat)
-                self._act(self.world, act, (BotSaysAnything(line=act.line),))
+            self.bundle = props.bundle
+            self.world = World(rehearsal, props, self.transcript)
+            for act, following in _segments(self.transcript):
+                before, reports = len(self.chat), len(self.world.reports)
+                self._happens(self.world, act)
+                expects += [
+                    as_it_is(step, self.world, self.world.reports[reports:], flow=self.transcript.flow)
+                    for step in following
+                    if isinstance(step, Expect)
+                ]
                 scenes.append(tuple(self.chat[before:]))
-                states.append(_state(self.world))
+                states.append(state_of(self.world))
         except (_Differs, Impossible, Broken, Refused) as error:
             problem = str(error)
         world = self.world
         return Watched(
             scenes=tuple(scenes),
             states=tuple(states),
+            expects=tuple(expects),
             order=world.order() if world is not None else None,
             pushes=len(world.mpesa.prompts) if world is not None else 0,
             queries=world.mpesa.asked if world is not None else 0,
             now=world.clock.now if world is not None else self.transcript.given.now,
-            description=_describe(world) if world is not None and world.reports else "",
+            description=_describe(world, self.bundle) if world is not None and world.reports else "",
             problem=problem,
         )
 
     def _act(self, world: World, act: Act, following: "Sequence[Said | Expect]") -> None:
-        reports, replies, prompts = len(world.reports), len(world.replies), len(world.mpesa.prompts)
+        reports = len(world.reports)
+        answers = self._happens(world, act)
+        expected = [step for step in following if isinstance(step, Said)]
+        mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
+        if mismatch is not None:
+            raise _Differs(mismatch.line, *mismatch.reasons, reply=_in_chat(mismatch, self.chat, len(answers)))
+        for step in following:
+            if isinstance(step, Expect):
+                wrong = differences(step, world, world.reports[reports:], flow=self.transcript.flow)
+                if wrong:
+                    raise _Differs(step.line, *wrong)
+
+    def _happens(self, world: World, act: Act) -> Sequence[Reply]:
+        """Do one thing, and return what the shop replies; the invariants hold."""
+        replies, prompts = len(world.replies), len(world.mpesa.prompts)
         _do(world, act, self.chat, self.transcript.flow)
         answers = world.replies[replies:]
         self.chat += answers
@@ -183,19 +220,16 @@ class _Scene:
             faults = payment_faults(world.consents(), world.mpesa.prompts)
             if faults:
                 raise _Differs(act.line, *faults)
-        expected = [step for step in following if isinstance(step, Said)]
-        mismatch = compare(expected, answers, flow=self.transcript.flow, after_line=act.line)
-        if mismatch is not None:
-            raise _Differs(mismatch.line, *mismatch.reasons, reply=_in_chat(mismatch, self.chat, len(answers)))
-        for step in following:
-            if isinstance(step, Expect):
-                _check(step, world, world.reports[reports:], flow=self.transcript.flow)
+        return answers
 
     def _fail(self, line: int, reasons: Sequence[str], reply: int | None) -> Failure:
         where = f"{self.transcript.file}:{line}"
-        parts = [f"{where}  {self.transcript.name}", "", show_chat(self.chat, marked=reply, reasons=reasons)]
+        wrong = self.chat[reply] if reply is not None else None
+        said_at = find_place(self.bundle, wrong.place) if isinstance(wrong, Reply) and self.bundle is not None else None
+        told = [*reasons, *([f"it is written in {said_at}"] if said_at is not None else [])]
+        parts = [f"{where}  {self.transcript.name}", "", show_chat(self.chat, marked=reply, reasons=told)]
         if self.world is not None and self.world.reports:
-            parts += ["", _describe(self.world)]
+            parts += ["", _describe(self.world, self.bundle)]
         return Failure(line=line, headline=f"{where}  {reasons[0].splitlines()[0]}", report="\n".join(parts))
 
 
@@ -238,6 +272,10 @@ def _do(world: World, act: Act, chat: list[ChatLine], flow: str) -> None:
         case PersonIsDone():
             chat.append(Spoken(who="person", text="(gives the conversation back)"))
             world.person_is_done()
+        case VendorChanges(stock=stock, stops=stops):
+            told = [*(f"{name}: {left} left" for name, left in stock.items()), *(f"stops {what}" for what in stops)]
+            chat.append(Spoken(who="vendor", text=", ".join(told)))
+            world.change_vendor(stock, stops)
         case ClockMoves():
             until = _until(world.clock.now, act)
             chat.append(Spoken(who="clock", text=f"{until.astimezone(NAIROBI):%a %d %b, %H:%M:%S}"))
@@ -283,122 +321,34 @@ def _find_choice(world: World, act: CustomerTaps, flow: str) -> tuple[Reply, Cho
     raise _Differs(act.line, f"nothing called {act.choice!r} can be tapped" + (f": there is {', '.join(shown)}" if shown else ""))
 
 
-# ---------------------------------------------------------------- what must be true
-
-
-def _check(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> None:
-    wrong = [
-        *_state_differences(wanted, world, reports, flow=flow),
-        *_order_differences(wanted, world),
-        *_effect_differences(wanted, world, reports),
-    ]
-    if wrong:
-        raise _Differs(wanted.line, *wrong)
-
-
-def _state_differences(wanted: Expect, world: World, reports: Sequence[TurnReport], *, flow: str) -> list[str]:
-    wrong: list[str] = []
-    state = _state(world)
-    if wanted.state is not None and state not in (wanted.state, f"{flow}.{wanted.state}"):
-        wrong.append(f"state should be {wanted.state}, and is {state}")
-    ended = next((report.ended for report in reversed(reports) if report.ended is not None), None)
-    if wanted.ended is not None and ended != wanted.ended:
-        wrong.append(f"the flow should have ended in {wanted.ended}, and " + (f"ended in {ended}" if ended else "did not end"))
-    slots = _slots(world)
-    for path, value in (wanted.slots or {}).items():
-        found = _read(slots, path)
-        if _plain(found) != _plain(value):
-            wrong.append(f"{path} should be {_json(value)}, and is {_json(found)}")
-    return wrong
-
-
-def _state(world: World) -> str:
-    return (world.reports[-1].state if world.reports else None) or "none"
-
-
-def _order_differences(wanted: Expect, world: World) -> list[str]:
-    if wanted.order is None:
-        return []
-    order = world.order()
-    status = order.status if order is not None else "none"
-    return [] if status == wanted.order else [f"order should be {wanted.order}, and is {status}"]
-
-
-def _effect_differences(wanted: Expect, world: World, reports: Sequence[TurnReport]) -> list[str]:
-    wrong: list[str] = []
-    calls = [(call.name, call.args) for report in reports for call in report.calls]
-    names = [name for name, _ in calls]
-    made = f"the calls were: {', '.join(names) or 'none'}"
-    if wanted.effects is not None and list(wanted.effects) != names:
-        wrong.append(f"effects should be {', '.join(wanted.effects) or 'none'}; {made}")
-    for effect in wanted.effect:
-        if not any(_is_call(effect, name, args) for name, args in calls):
-            with_args = "; ".join(f"{name} {_json(args)}" for name, args in calls if name == effect.name)
-            wrong.append(f"there should be {effect.name} {_json(effect.args)}; {with_args or made}")
-    wrong += [f"there should be no {name}; {made}" for name in wanted.no_effect if name in names]
-    counted = world.count_calls()
-    for name, number in (wanted.effects_total or {}).items():
-        if counted[name] != number:
-            wrong.append(f"{name} should have been called {number} times so far, and was {counted[name]} times")
-    return wrong
-
-
-def _is_call(wanted: EffectMatch, name: str, args: Mapping[str, JSON]) -> bool:
-    return name == wanted.name and all(
-        arg in args and (args[arg] == value or _phone(args[arg]) == _phone(value)) for arg, value in wanted.args.items()
-    )
-
-
-def _phone(value: JSON) -> JSON:
-    return value.removeprefix("+") if isinstance(value, str) else value
-
-
 # ---------------------------------------------------------------- showing
 
 
-def _describe(world: World) -> str:
+def _describe(world: World, bundle: Bundle | None) -> str:
     """Say where the conversation stands, and how the last turn understood what it heard."""
     last, order = world.reports[-1], world.order()
     lines = [
-        f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else ""),
+        f"state     {last.state or 'none'}" + (f" (ended: {last.ended})" if last.ended else "") + _at(bundle, last.state or ""),
         f"order     {f'{order.number} {order.status}' if order is not None else 'none'}",
-        *(f"slot      {name} = {_cut(_json(value))}" for name, value in _slots(world).items()),
+        *(f"slot      {name} = {_cut(to_text(value))}" for name, value in slots_of(world).items()),
     ]
-    lines += [f"call      {call.name} {_cut(_json(call.args))} -> {call.outcome}" for call in last.calls]
-    return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry)])
+    lines += [f"call      {call.name} {_cut(to_text(call.args))} -> {call.outcome}" for call in last.calls]
+    return "\n".join(lines + [line for entry in last.trace for line in _trace_lines(entry, bundle)])
 
 
-def _trace_lines(entry: Mapping[str, JSON]) -> list[str]:
+def _at(bundle: Bundle | None, place: str) -> str:
+    found = find_place(bundle, place) if bundle is not None else None
+    return f"  {found}" if found is not None else ""
+
+
+def _trace_lines(entry: Mapping[str, JSON], bundle: Bundle | None) -> list[str]:
     rest = {name: value for name, value in entry.items() if name not in ("what", "place", "passed") and value not in ("", None)}
-    told = ", ".join(f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in rest.items())
+    told = ", ".join(f"{name} {value if isinstance(value, str) else to_text(value)}" for name, value in rest.items())
     passed = entry.get("passed")
     reasons = [f"            not {why}" for why in passed] if isinstance(passed, Sequence) and not isinstance(passed, str) else []
-    return [f"trace     {entry.get('what')} {entry.get('place') or ''} {told}".rstrip(), *reasons]
-
-
-def _slots(world: World) -> Mapping[str, JSON]:
-    frames = world.reports[-1].snapshot.frames if world.reports else ()
-    return frames[-1].slots if frames else {}
-
-
-def _read(slots: Mapping[str, JSON], path: str) -> JSON:
-    value: JSON = slots
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return None
-        value = value[name]
-    return value
-
-
-def _plain(value: JSON) -> JSON:
-    """Tuples and lists are the same to whoever writes YAML."""
-    plain: JSON = json.loads(json.dumps(value))
-    return plain
+    place = str(entry.get("place") or "")
+    return [f"trace     {entry.get('what')} {place} {told}".rstrip() + _at(bundle, place), *reasons]
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-
-
-def _json(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,13 +1,16 @@
 """Where transcripts are played: databases that stay as they are, and flows loaded once."""
 
+import linecache
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from conversation.authoring.coverage import Coverage, measure
 from conversation.authoring.load import load_bundle
 from conversation.authoring.transcripts import Transcript
+from conversation.context import Lexicons
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
@@ -16,6 +19,7 @@ from router.databases import Databases
 from soko.embedded import Urls, engines
 from soko.errors import NotReady
 from soko.replay.play import Played, Watched, play, watch
+from soko.replay.world import Props
 from soko.settings import Settings
 
 APP_FILE: Final = "app.yaml"
@@ -28,24 +32,40 @@ class Stage:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
+        self._lexicons = Lexicons()
         self._load = cache(lambda folder: load_bundle(folder, CATALOGUE))
 
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
-        return play(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+        return play(transcript, self._databases, self._props(transcript))
 
     def watch(self, transcript: Transcript) -> Watched:
         """Do what a transcript does, whatever the shop answers. Errors: as for play."""
-        return watch(transcript, databases=self._databases, bundle=self._bundle(transcript), cloud_api=self._cloud_api)
+        return watch(transcript, self._databases, self._props(transcript))
+
+    def measure(self, played: Sequence[Played]) -> Coverage:
+        """Count what these transcripts met of the flows they stand beside. Errors: NotReady when these are not the same."""
+        folders = {find_flows(Path(one.transcript.file)) for one in played}
+        if len(folders) != 1:
+            raise NotReady(f"Coverage is of one folder of flows, not of {', '.join(map(str, sorted(folders))) or 'none'}.")
+        return measure(
+            self._load(folders.pop()),
+            (turn for one in played for turn in one.heard),
+            line_of=lambda at: linecache.getline(at.file, at.line),
+        )
+
+    def bundle(self, transcript: Transcript) -> Bundle:
+        """Return the flows that a transcript stands beside. Errors: as for play."""
+        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
+        return bundle
 
     def close(self) -> None:
         """Close the connections."""
         self._databases.close()
         self._cloud_api.close()
 
-    def _bundle(self, transcript: Transcript) -> Bundle:
-        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
-        return bundle
+    def _props(self, transcript: Transcript) -> Props:
+        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, lexicons=self._lexicons)
 
 
 @contextmanager

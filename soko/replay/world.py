@@ -1,7 +1,7 @@
 """The world of one transcript: its shop, its customer, its clock, and a worker that does at once what is due."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +14,7 @@ from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
+from conversation.context import Lexicons
 from conversation.engine.flow import Bundle
 from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
@@ -54,10 +55,19 @@ class Clock:
         return self.now
 
 
+@dataclass(frozen=True, kw_only=True)
+class Props:
+    """What transcripts of one folder share, and none of them changes."""
+
+    bundle: Bundle
+    cloud_api: CloudApi
+    lexicons: Lexicons
+
+
 class World:
     """Everything one transcript touches. `databases` forgets it all when the transcript is over."""
 
-    def __init__(self, databases: Rehearsal, bundle: Bundle, cloud_api: CloudApi, transcript: Transcript) -> None:
+    def __init__(self, databases: Rehearsal, props: Props, transcript: Transcript) -> None:
         given = transcript.given
         self.clock = Clock(now=given.now)
         self.mpesa = ScriptedMpesa(pushes=transcript.pushes, queries=transcript.queries)
@@ -70,12 +80,17 @@ class World:
         self._vendor_id = _find_vendor(databases, given.vendor)
         self._number_id = _number_of(databases, self._vendor_id)
         self._turns = Turns(
-            databases=databases, flows=LiveFlows(bundle), wakeups=Wakeups(None), clock=self.clock, observe=self.reports.append
+            databases=databases,
+            flows=LiveFlows(props.bundle),
+            wakeups=Wakeups(None),
+            clock=self.clock,
+            observe=self.reports.append,
+            lexicons=props.lexicons,
         )
         self._tools = Tools(
             databases=databases,
             turns=self._turns,
-            cloud_api=cloud_api,
+            cloud_api=props.cloud_api,
             daraja=self.mpesa,
             wakeups=Wakeups(None),
             open_secret=_open_plain,
@@ -121,6 +136,16 @@ class World:
         with unit_of_work(self._databases, self._vendor_id) as work:
             people.give_back(work, self._conversation_id(), now=self.clock.now)
         self._do_what_is_due()
+
+    def change_vendor(self, stock: Mapping[str, int], stops: Sequence[str]) -> None:
+        """The vendor changes what is left of products, and sells some or does something no more."""
+        for name, left in stock.items():
+            rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
+        for what in stops:
+            if not rehearsal.stop(self._databases, self._vendor_id, what):
+                rehearsal.take_off(self._databases, self._vendor_id, self._item(what).name)
+        if stock or stops:
+            self._databases.cache.forget()
 
     def move_clock(self, until: datetime) -> None:
         """Let time pass, stopping at each moment at which something falls due."""
@@ -211,7 +236,7 @@ class World:
                 self._take_turns()
         else:
             raise Impossible(f"the same work stays due for ever: {due}")
-        self._collect()
+        self._collect(failed=due.failed)
 
     def _take_turns(self) -> None:
         before = len(self.reports)
@@ -236,21 +261,17 @@ class World:
     def _failures(self) -> list[str]:
         return rehearsal.list_failed(self._databases.read(self._vendor_id))
 
-    def _collect(self) -> None:
-        failed = self._failures()
+    def _collect(self, *, failed: bool) -> None:
         for row in rehearsal.list_said(self._databases.read(self._vendor_id), after=self._last_said):
             self._last_said = row.id
             self.messages.append(row)
             self.replies.append(to_reply(row.place, row.message))
         if failed:
-            raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{failed[-1]}")
+            raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{self._failures()[-1]}")
 
     def _prepare(self, transcript: Transcript) -> None:
         given = transcript.given
-        for name, left in given.stock.items():
-            rehearsal.set_stock(self._databases, self._vendor_id, self._item(name).name, left)
-        if given.stock:
-            self._databases.cache.forget()
+        self.change_vendor(given.stock, ())
         if given.language is None and given.order is None:
             return  # nobody knows this customer: the first message makes the row
         with unit_of_work(self._databases, self._vendor_id) as work:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, assert_never
 from zoneinfo import ZoneInfo
@@ -11,17 +12,22 @@ from conversation.authoring.matching import Reply, one_spaced
 from conversation.authoring.transcripts import (
     Act,
     ClockMoves,
+    Contains,
     CustomerSends,
     CustomerShares,
     CustomerTaps,
     CustomerWrites,
+    Equal,
     Given,
+    Matches,
     MpesaRepeats,
     MpesaTells,
     PersonIsDone,
     PersonWrites,
     QueryAnswer,
+    TextMatch,
     Transcript,
+    VendorChanges,
 )
 from soko.replay.play import Watched
 
@@ -40,7 +46,7 @@ def write_transcript(transcript: Transcript, watched: Watched, *, name: str) -> 
     lines += [f"mpesa: {{{', '.join(asked)}}}"] if asked else []
     lines.append("chat:")
     for act, scene in zip(acts, watched.scenes, strict=True):
-        replies = [_reply(line) for line in scene if isinstance(line, Reply)]
+        replies = [write_reply(line) for line in scene if isinstance(line, Reply)]
         lines += [f"  - {_act(act)}", *(f"  - bot: {reply}" for reply in replies or ["nothing"])]
     state = watched.states[-1].removeprefix(f"{transcript.flow}.")
     order = watched.order.status if watched.order is not None else "none"
@@ -95,6 +101,10 @@ def _act(act: Act) -> str:
             return f"person: {_quoted(text)}"
         case PersonIsDone():
             return "person: {done: true}"
+        case VendorChanges(stock=stock, stops=stops):
+            parts = [f"stock: {_quantities(stock)}"] if stock else []
+            parts += [f"stops: [{', '.join(stops)}]"] if stops else []
+            return f"vendor: {{{', '.join(parts)}}}"
         case _:
             assert_never(act)
 
@@ -106,14 +116,49 @@ def _duration(duration: timedelta) -> str:
     return "".join(parts)
 
 
-def _reply(reply: Reply) -> str:
-    text = _text(reply.text)
-    parts = [f"at: {reply.place}" if text is None else f"text: {text}"]
-    parts += [f"buttons: {_titles([button.title for button in reply.buttons])}"] if reply.buttons else []
-    if reply.menu_button is not None:
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Which parts of a reply to write down. `kept`: instead of its text, what is looked for in it."""
+
+    flow: str = ""
+    place: bool = False
+    text: bool = True
+    buttons: bool = True
+    menu: bool = True
+    kept: Sequence[TextMatch] | None = None
+
+
+EVERYTHING: Final = Parts()
+
+
+def write_reply(reply: Reply, *, parts: Parts = EVERYTHING) -> str:
+    """Write what `bot:` is to say. A text that would be read as a sign of the format is told by its place."""
+    text = _matches(parts.kept) if parts.kept is not None else _text(reply.text) if parts.text else None
+    place = reply.place.removeprefix(f"{parts.flow}.")
+    told = [f"at: {place}"] if parts.place or text is None else []
+    told += [f"text: {text}"] if text is not None else []
+    told += [f"buttons: {_titles([button.title for button in reply.buttons])}"] if reply.buttons and parts.buttons else []
+    if reply.menu_button is not None and parts.menu:
         rows = _titles([row.title for row in reply.menu_rows])
-        parts.append(f"list: {{button: {_quoted(reply.menu_button)}, rows: {rows}}}")
-    return text if text is not None and len(parts) == 1 else f"{{{', '.join(parts)}}}"
+        told.append(f"list: {{button: {_quoted(reply.menu_button)}, rows: {rows}}}")
+    return text if text is not None and len(told) == 1 else f"{{{', '.join(told)}}}"
+
+
+def _matches(matches: Sequence[TextMatch]) -> str:
+    written = [_match(match) for match in matches]
+    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def _match(match: TextMatch) -> str:
+    match match:
+        case Equal(text=text):
+            return _quoted(text)
+        case Contains(text=text):
+            return _quoted(f"~{text}")
+        case Matches(pattern=pattern):
+            return _quoted(f"/{pattern.pattern}/")
+        case _:
+            assert_never(match)
 
 
 def _text(said: str) -> str | None:

@@ -11,9 +11,11 @@ from conversation.live_flows import LiveFlows
 from conversation.services import CATALOGUE
 from conversation.turn import Turns
 from conversation.whatsapp.inbound import Text
+from router import inbox
 from router.databases import Databases
 from router.ids import VendorId
 from router.wakeups import Wakeups
+from router.work import unit_of_work
 from tests.conversation.engine.small import files_of
 from tests.conversation.test_turn import Chat
 
@@ -89,3 +91,28 @@ def test_a_message_is_classified_once_and_the_answer_is_part_of_its_event(
     )
     chat.say(Text(text="hi"))
     assert asked == ["hi"]
+
+
+def test_a_retried_turn_hears_what_the_classifier_said_the_first_time(
+    databases: Databases, vendor_id: VendorId, now: datetime
+) -> None:
+    answers = iter(["greeting", None, "another mood"])
+    flows = build_unchecked(files_of(FLOW, INNER), CATALOGUE)
+    chat = Chat(databases, vendor_id, now)
+    for limits, wamid in ((Limits(), "wamid.1"), (Limits(cost=40), "wamid.2")):
+        chat.turns = Turns(
+            databases=databases,
+            bundle=replace(flows, limits=limits),
+            wakeups=Wakeups(None),
+            clock=lambda: chat.now,
+            observe=chat.reports.append,
+            classify=lambda _text: next(answers),
+        )
+        chat.say(Text(text="hi" if limits == Limits() else "cost"), wamid=wamid)
+    (failed,) = chat.rows("SELECT id FROM inbox WHERE failed_at IS NOT NULL")
+    heard = [row["intent"] for row in chat.rows("SELECT intent FROM inbox WHERE kind = 'message' ORDER BY id")]
+    assert heard == ["greeting", ""]  # "" was asked, and none was known
+    with unit_of_work(databases, vendor_id) as work:
+        inbox.reopen(work, int(failed["id"]))
+    chat.turns.handle(vendor_id, int(failed["id"]))
+    assert next(answers) == "another mood"  # nobody asked again

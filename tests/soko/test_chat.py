@@ -1,9 +1,14 @@
 """`soko chat`: a shop in the terminal on the real turn, and what it saves passes."""
 
 import logging
+import os
+import pty
 import re
+import select
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,13 +32,24 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 6, 15, 42, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the flows, to be loaded once, with two transcripts: `/at` plays all there are."""
+    flows = tmp_path_factory.mktemp("chat") / "flows"
+    shutil.copytree(ROOT / "flows", flows, ignore=shutil.ignore_patterns("tests"))
+    (flows / "tests").mkdir()
+    documents = (ROOT / "flows" / "tests" / "pays.test.yaml").read_text().split("---\n")
+    (flows / "tests" / "pays.test.yaml").write_text("---\n".join(documents[1:3]))
+    return flows
+
+
 @pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    """Copy the flows with one file of transcripts: `/at` plays all there are."""
-    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("tests"))
-    (tmp_path / "flows" / "tests").mkdir()
-    shutil.copy(ROOT / "flows" / "tests" / "pays.test.yaml", tmp_path / "flows" / "tests")
-    return tmp_path / "flows"
+def flows(copied: Path) -> Iterator[Path]:
+    """Give the copied flows; what a test saves beside them is gone after it."""
+    yield copied
+    for saved in (copied / "tests").iterdir():
+        if saved.name != "pays.test.yaml":
+            saved.unlink()
 
 
 @pytest.fixture
@@ -148,6 +164,7 @@ STEPS = (
     "clock: 18:02",
     "customer: {image: {caption: hii}}",
     "customer: {location: {lat: -1.28, lon: 36.8}}",
+    "vendor: {stock: {Unga 2kg: 1}, stops: [Mkate 400g]}",
 )
 
 
@@ -270,3 +287,59 @@ def test_a_script_stops_at_what_cannot_be_done(piped: Callable[..., Result], lin
 @pytest.mark.parametrize("arguments", [("--as", "fr"), ("--flows", "nowhere")])
 def test_what_cannot_be_meant_is_bad_usage(piped: Callable[..., Result], arguments: tuple[str, ...]) -> None:
     assert piped("", *arguments).exit_code == 2
+
+
+# ---------------------------------------------------------------- a real terminal
+
+
+class Terminal:
+    """`soko chat` on a terminal of its own, as a person has it."""
+
+    def __init__(self, flows: Path, environment: dict[str, str]) -> None:
+        self._screen, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "soko", "chat", "--flows", str(flows)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, **environment, "TERM": "xterm"},
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.read()
+
+    def type(self, keys: str) -> str:
+        """Type something and Enter; return what is shown until the next prompt."""
+        os.write(self._screen, f"{keys}\n".encode())
+        return self.read()
+
+    def read(self) -> str:
+        """Read until a prompt stands at the end."""
+        shown = b""
+        while not re.search(rb"(?:[\n\r]|\x1b\[\?2004h)> $", shown):
+            ready, _, _ = select.select([self._screen], [], [], 30)
+            assert ready, shown.decode()
+            shown += os.read(self._screen, 65536)
+        return shown.decode()
+
+    def leave(self) -> int:
+        """Press Ctrl-D; return the exit code."""
+        os.write(self._screen, b"\x04")
+        code = self._process.wait(timeout=30)
+        os.close(self._screen)
+        return code
+
+
+@pytest.mark.slow
+def test_a_terminal_has_colours_completion_and_history(servers: Urls, flows: Path, tmp_path: Path) -> None:
+    servers_of = {"SOKO_PLATFORM_URL": servers.platform, "SOKO_OPS_URL": servers.ops, "SOKO_REDIS_URL": servers.redis}
+    terminal = Terminal(flows, {**servers_of, "SOKO_HOME": str(tmp_path)})
+
+    assert "\x1b[36m[1 Confirm] [2 Add more] [3 Cancel order]\x1b[0m" in terminal.type("2 unga")
+    assert "/trace\r\n" in terminal.type("/tr\t")
+    assert "KES 590" in terminal.type("1 sukari")
+    assert "there is no /clok: did you mean `/clock`?" in terminal.type("/clok 3m")
+    assert "KES 750" in terminal.type("\x1b[A\x1b[A")  # one sukari more
+    assert terminal.leave() == 0
+    assert "1 sukari" in (tmp_path / "chat_history").read_text()

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,7 +76,6 @@ def test_watch_checks_again_when_a_file_changes(folder: Path) -> None:
     assert watching.stdout is not None
     try:
         assert read_until(watching.stdout, "all checks passed")
-        time.sleep(0.7)
         (folder / "a.yaml").write_text(FLOW.replace("{end: STATE}", "{go: y}"))
         assert read_until(watching.stdout, "there is no state `y`")
     finally:

@@ -2,22 +2,27 @@
 
 import json
 import logging
-import os
+import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any, LiteralString
+from xml.etree import ElementTree
 
 import pytest
 import structlog
 from psycopg import sql
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from conversation.authoring.read_transcripts import parse_transcripts
+from conversation.engine import running
+from conversation.engine.effects import Message
+from payments import stk
+from payments.credentials import Credentials
 from payments.daraja import StkRequest, TransactionType
 from router.databases import SHARED, Databases
 from router.rehearsal import ConsentSeen
@@ -25,7 +30,7 @@ from soko.cli import app
 from soko.embedded import Urls
 from soko.errors import NotReady
 from soko.replay.invariants import message_faults, payment_faults
-from soko.replay.mpesa import Prompt
+from soko.replay.mpesa import Prompt, ScriptedMpesa
 from soko.replay.play import Failure, Played
 from soko.replay.stage import Stage, find_flows, find_transcripts
 
@@ -107,6 +112,8 @@ def test_a_difference_is_shown_in_the_chat_with_the_state_and_the_reasons(stage:
     assert "state     shop.cart" in shown
     assert "order     S0001 DRAFT" in shown
     assert "not entities: no basket_edit in it" in shown
+    assert re.search(r">> it is written in flows/shop\.yaml:\d+\n", shown)
+    assert "state     shop.cart  flows/shop.yaml:" in shown
 
 
 @pytest.mark.parametrize(
@@ -227,6 +234,19 @@ def test_stock_that_one_transcript_sets_is_unknown_to_the_next(stage: Stage) -> 
     assert play(stage, chat).failure is None
 
 
+def test_a_vendor_who_changes_the_shop_changes_it_for_this_transcript_alone(stage: Stage) -> None:
+    stops = "- vendor: {stops: [payments.mpesa_stk, Mkate 400g], stock: {Unga 2kg: 1}}\n- bot: nothing\n"
+    refused = "- customer: hi\n- bot: ...\n- customer: pay\n- bot: ~can't be used\n- bot: {at: handoff.say}"
+    sold_out = "- customer: 2 unga\n- bot: ~only 1 of Unga\n- bot: {at: browse.ask}\n- customer: 1 mkate\n- bot: ~didn't find"
+
+    assert play(stage, stops + refused, given=CONFIRMED).failure is None
+    assert play(stage, stops + sold_out).failure is None
+    assert play(stage, PAYS, given=CONFIRMED, mpesa="{push: [accepted]}").failure is None
+    assert play(stage, "- customer: 2 unga na 1 mkate\n- bot: {at: cart.ask, text: ~Mkate}").failure is None
+    unknown = play(stage, "- vendor: {stops: payments.mpesa}\n- bot: nothing")
+    assert "the shop has no product 'payments.mpesa'" in failure_of(unknown).report
+
+
 def test_a_wall_time_is_the_next_one_in_nairobi(stage: Stage) -> None:
     chat = """
     - customer: 2 unga
@@ -298,6 +318,56 @@ def test_a_timer_that_fails_fails_the_transcript(stage: Stage, flows: Path) -> N
     failure = failure_of(play(stage, "- customer: hi\n- bot: Well?\n- clock: +1h\n- bot: nothing", file=flows))
 
     assert "a timer broke its turn" in failure.report
+
+
+PAY = "- customer: hi\n- bot: ...\n- customer: pay\n- bot: ..."
+push_next = stk.push_next
+
+
+def push_twice(databases: Databases, mpesa: ScriptedMpesa, **more: Any) -> bool:
+    pushed = push_next(databases, mpesa, **more)
+    opened = Credentials(consumer_key=SecretStr("x"), consumer_secret=SecretStr("x"), passkey=SecretStr("x"))
+    mpesa.push(mpesa.prompts[-1].request, opened, SecretStr("x"))
+    return pushed
+
+
+def push_after(statement: LiteralString) -> Callable[..., bool]:
+    """Push after something was changed past every guard of the database."""
+
+    def push(databases: Databases, mpesa: ScriptedMpesa, **more: Any) -> bool:
+        with databases.ops_at(SHARED) as ops:
+            ops.execute("SET LOCAL session_replication_role = replica")
+            ops.execute(statement)
+            ops.execute("SET LOCAL session_replication_role = origin")
+        return push_next(databases, mpesa, **more)
+
+    return push
+
+
+@pytest.mark.parametrize(
+    ("push", "reason"),
+    [
+        (push_twice, "2 prompts were pushed for 1 payment intents"),
+        (
+            push_after("UPDATE orders SET confirmed_at = confirmed_at + interval '1 minute'"),
+            "a prompt stands on a PAY that is older than the order's confirmation",
+        ),
+    ],
+)
+def test_a_shop_that_breaks_a_rule_of_payment_fails_every_transcript_that_comes_by(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, push: Callable[..., bool], reason: str
+) -> None:
+    monkeypatch.setattr(stk, "push_next", push)
+    failure = failure_of(play(stage, PAY, given=CONFIRMED, mpesa="{push: [accepted, accepted]}"))
+
+    assert f">> {reason}" in failure.report
+
+
+def test_a_message_that_whatsapp_would_refuse_fails_the_transcript(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "render", lambda _text, **_shown: [Message(text="x" * 4097)])
+    failure = failure_of(play(stage, "- customer: hi\n- bot: ..."))
+
+    assert ">> WhatsApp would refuse this message: text: 4097 characters, at most 4096" in failure.report
 
 
 def test_message_faults_are_those_of_whatsapp() -> None:
@@ -404,28 +474,49 @@ def own_servers(servers: Urls) -> dict[str, str]:
     return {"SOKO_PLATFORM_URL": servers.platform, "SOKO_OPS_URL": servers.ops, "SOKO_REDIS_URL": servers.redis}
 
 
-@pytest.mark.slow
-def test_pytest_collects_a_document_as_a_test_and_shows_the_chat(servers: Urls, copied: Path) -> None:
-    (copied / "wrong.test.yaml").write_text(TWO.replace("customer: 2", "custommer: 2"))
-    command = [sys.executable, "-m", "pytest", "-p", "soko.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rA"]
-    done = subprocess.run(
-        [*command, "--continue-on-collection-errors", "."],
-        cwd=copied,
-        env={**os.environ, **own_servers(servers), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    shown = done.stdout
+STAGE = """
+import pytest
+from soko.replay.stage import open_stage
 
-    assert done.returncode == 1, shown + done.stderr
-    assert "PASSED two.test.yaml::is right" in shown
-    assert "FAILED two.test.yaml::is wrong" in shown
+@pytest.fixture(scope="session")
+def transcript_stage():
+    with open_stage(platform_url={platform!r}, ops_url={ops!r}) as stage:
+        yield stage
+"""
+
+
+@pytest.fixture
+def collected(pytester: pytest.Pytester, copied: Path, own_databases: dict[str, str]) -> Callable[..., pytest.RunResult]:
+    """Run pytest in this process, where a conftest gives the stage, as ours does."""
+    shutil.copytree(copied.parent, pytester.path / "flows")
+    pytester.makeconftest(STAGE.format(**own_databases))
+    plain = ["-p", "soko.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rA"]
+    return lambda *options: pytester.runpytest_inprocess(*plain, *options)
+
+
+def test_pytest_collects_a_document_as_a_test_and_shows_the_chat(
+    collected: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    tests = pytester.path / "flows" / "tests"
+    (tests / "wrong.test.yaml").write_text(TWO.replace("customer: 2", "custommer: 2"))
+    (tests / "other.test.yaml").write_text(TWO.partition("---")[0].replace("is right", "another"))
+    done = collected("--continue-on-collection-errors", "--junitxml=report.xml", "-k", "right or wrong")
+    shown = done.stdout.str()
+
+    assert done.ret == 1
+    done.assert_outcomes(passed=1, failed=1, errors=1, deselected=1)
+    assert "PASSED flows/tests/two.test.yaml::is right" in shown
+    assert "FAILED flows/tests/two.test.yaml::is wrong" in shown
     assert "✗ shop     🧺 *Your basket*" in shown
     assert "two.test.yaml:13  is wrong" in shown
     assert "wrong.test.yaml:5:5  a step has no `custommer`: did you mean `customer`?" in shown
     assert "Traceback" not in shown
     assert "soko/replay" not in shown
+    report = ElementTree.parse(pytester.path / "report.xml").getroot()
+    assert {(case.get("name"), case.find("failure") is not None) for case in report.iter("testcase")} >= {
+        ("is right", False),
+        ("is wrong", True),
+    }
 
 
 def test_the_command_prints_a_line_each_and_a_sum(soko: Callable[..., Result], copied: Path) -> None:
@@ -448,6 +539,43 @@ def test_the_command_prints_one_object_when_asked(soko: Callable[..., Result], c
     right, wrong = report["transcripts"]
     assert (right["name"], right["passed"], right["failure"]) == ("is right", True, None)
     assert (wrong["line"], wrong["failure"]["line"]) == (8, 13)
+
+
+def test_the_command_tells_what_no_transcript_meets(soko: Callable[..., Result], copied: Path) -> None:
+    (copied / "two.test.yaml").write_text(TWO.partition("---")[0])
+    done = soko("replay", "--fail-under", "5")
+
+    assert done.exit_code == 1
+    assert re.search(r"^states +2 of 39 +5\.1 %$", done.stdout, re.MULTILINE)
+    assert re.search(r"^commands +0 of 41 +0\.0 %$", done.stdout, re.MULTILINE)
+    assert re.search(r"^flows/shop\.yaml:\d+  ways +shop\.pay -- edit --> shop\.amend$", done.stdout, re.MULTILINE)
+    assert done.stderr == "soko: 0.0 % is covered, and 5 % is asked for\n"
+
+    report = json.loads(soko("replay", "--coverage", "--json").stdout)["coverage"]
+    assert report["kinds"]["states"] == {"covered": 2, "of": 39, "percent": 5.1}
+    assert {"kind", "name", "file", "line"} == set(report["missing"][0])
+    assert report["excused"][0]["why"]
+
+
+def test_the_command_draws_how_often_a_flow_went_where(soko: Callable[..., Result], copied: Path) -> None:
+    (copied / "two.test.yaml").write_text(TWO.partition("---")[0])
+    drawn, unknown = soko("replay", "--draw", "shop"), soko("replay", "--draw", "shoop")
+
+    assert drawn.stdout.startswith("flowchart TD\n")
+    assert 's_cart(["cart<br/>asks<br/>1x"])' in drawn.stdout
+    assert (unknown.exit_code, unknown.stderr.partition(";")[0]) == (2, "soko: there is no flow shoop")
+
+
+def test_the_command_rewrites_what_transcripts_expect(
+    soko: Callable[..., Result], copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert soko("replay", "--update", "--yes").exit_code == 2
+    assert (copied / "two.test.yaml").read_text() == TWO
+
+    monkeypatch.delenv("CI")
+    assert soko("replay", "--update", "--yes").exit_code == 0
+    assert (copied / "two.test.yaml").read_text() == TWO.replace("pay.ask", "cart.ask")
 
 
 def test_the_command_needs_something_to_play(soko: Callable[..., Result]) -> None:

@@ -37,5 +37,4 @@ def check_bundle(bundle: Bundle, shared: Shared, roots: Mapping[str, Node]) -> N
     check_languages(bundle, shared, roots)
     check_hygiene(bundle, roots, problems)
     if not problems.errors:  # a way that should not be there makes silence look longer than it is
-        for flow in bundle.flows.values():
-            check_window(flow, problems)
+        check_window(bundle, problems)

@@ -2,9 +2,10 @@
 
 from collections import deque
 
+from conversation.authoring.check.finding import each_of
 from conversation.authoring.check.ways import Ways
 from conversation.authoring.problems import Problems
-from conversation.engine.flow import Bundle, Flow
+from conversation.engine.flow import Bundle, CallFlow, Edge, Flow, StartLater
 
 
 def check_reach(bundle: Bundle, flow: Flow, problems: Problems) -> None:
@@ -25,10 +26,11 @@ def check_reach(bundle: Bundle, flow: Flow, problems: Problems) -> None:
 
 def _called(flow: Flow) -> set[str]:
     called: set[str] = set()
-    for state in flow.states.values():
-        called.update(action.flow for action in state.do if hasattr(action, "flow"))
-        called.update(command.edge.visit for command in state.commands if command.edge.visit is not None)
-        called.update(reply.edge.visit for reply in state.replies if reply.edge.visit is not None)
+    for part in each_of(flow.states, object):
+        if isinstance(part, CallFlow | StartLater):
+            called.add(part.flow)
+        elif isinstance(part, Edge) and part.visit is not None:
+            called.add(part.visit)
     return called
 
 

@@ -8,8 +8,9 @@ both ways, an order that waits for money may turn PAID at any moment, and a cons
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from conversation.authoring.check.finding import each_of
 from conversation.authoring.problems import Problems
 from conversation.engine.catalogue import CallSpec, Outcome
 from conversation.engine.flow import (
@@ -25,6 +26,7 @@ from conversation.engine.flow import (
     Flow,
     Line,
     SetSlots,
+    StartLater,
     State,
 )
 
@@ -37,8 +39,7 @@ MOST: Final = 200_000
 PAYABLE, PAID = "CONFIRMED", "PAID"  # money can turn the one into the other at any moment
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """A flow's frame: where it stands, and whether the flow under it was interrupted."""
 
     flow: str
@@ -47,9 +48,8 @@ class Place:
     action: int = 0  # that called the flow above
 
 
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """One situation. `point` is the action that comes next, or one of the points above."""
+class Situation(NamedTuple):
+    """One situation; a tuple, as it is hashed very often. `point` is the action that comes next, or one of the points above."""
 
     stack: tuple[Place, ...]
     point: int
@@ -86,6 +86,7 @@ class _Walk:
     def __init__(self, bundle: Bundle, problems: Problems) -> None:
         self.bundle = bundle
         self.problems = problems
+        self.by_clock = sorted({later.flow for later in each_of(bundle.flows, StartLater)})
         self.came: dict[Situation, tuple[Situation, Move] | None] = {}
         self.next: dict[Situation, list[Situation | None]] = {}
         self.says: dict[tuple[Situation, Situation | None], int] = {}
@@ -106,6 +107,9 @@ class _Walk:
 
     def _starts(self) -> Iterator[Situation]:
         states = self.bundle.catalogue.order_states
+        for name in self.by_clock:
+            for order in states:
+                yield self._at(name, self.bundle.flows[name].first, order)
         for flow in self.bundle.flows.values():
             for start in flow.starts:
                 if start.event is None:  # a closed order's conversation begins anew with a new one
@@ -129,9 +133,9 @@ class _Walk:
         _, state = self._state(here)
         match here.point:
             case point if point == ENTER:
-                yield from self._enter(here, state, replace(here, point=0))
+                yield from self._enter(here, state, here._replace(point=0))
             case point if point == AGAIN:
-                yield from self._redirected(here, state, replace(here, point=WAIT), says=1)
+                yield from self._redirected(here, state, here._replace(point=WAIT), says=1)
             case point if point == WAIT:
                 yield from self._leave(here, state)
             case point if point == SAY:
@@ -157,20 +161,20 @@ class _Walk:
 
     def _act(self, here: Situation, state: State, index: int) -> Iterator[Move]:
         if index >= len(state.do):
-            yield Move(told="", at=None, to=replace(here, point=SAY))
+            yield Move(told="", at=None, to=here._replace(point=SAY))
             return
         action = state.do[index]
         match action:
-            case SetSlots() | ChangeLanguage() | EmitMetric():
-                yield Move(told="", at=None, to=replace(here, point=index + 1))
+            case SetSlots() | ChangeLanguage() | EmitMetric() | StartLater():
+                yield Move(told="", at=None, to=here._replace(point=index + 1))
             case CallService():
                 yield from self._call(here, action, index)
             case CallFlow():
-                below = replace(here.top, action=index)
+                below = here.top._replace(action=index)
                 above = Place(flow=action.flow, state=self.bundle.flows[action.flow].first)
                 stack = (*here.stack[:-1], below, above)
                 if self._may_stack(here, action.flow, action.at):
-                    yield Move(told=f"{action.flow} begins", at=action.at, to=replace(here, stack=stack, point=ENTER, held=False))
+                    yield Move(told=f"{action.flow} begins", at=action.at, to=here._replace(stack=stack, point=ENTER, held=False))
 
     def _may_stack(self, here: Situation, flow: str, at: At) -> bool:
         if any(place.flow == flow for place in here.stack):
@@ -190,9 +194,9 @@ class _Walk:
         for outcome in possible:
             order = outcome.becomes or here.order
             in_flight = self._in_flight(here, spec, outcome) and order != PAID
-            after = replace(here, order=order, held=held, in_flight=in_flight)
+            after = here._replace(order=order, held=held, in_flight=in_flight)
             if outcome.continues:
-                yield Move(told=f"{spec.name}: {outcome.name}", at=action.at, to=replace(after, point=index + 1))
+                yield Move(told=f"{spec.name}: {outcome.name}", at=action.at, to=after._replace(point=index + 1))
             else:
                 edge = action.otherwise[outcome.name]
                 self._check_then(spec, outcome, edge)
@@ -263,9 +267,9 @@ class _Walk:
         says = count_messages(state.say)
         if state.waits:
             asked = says + (state.ask is not None)
-            yield Move(told="", at=None, to=replace(here, point=WAIT, held=False), says=asked)
+            yield Move(told="", at=None, to=here._replace(point=WAIT, held=False), says=asked)
         if state.form is not None:  # all of it may be known already
-            yield Move(told="", at=None, to=replace(here, point=DONE), says=says)
+            yield Move(told="", at=None, to=here._replace(point=DONE), says=says)
         if not state.waits:
             yield from self._go_on(here, state, says)
 
@@ -279,16 +283,16 @@ class _Walk:
         if len(here.stack) == 1:
             yield Move(told=f"ends: {result}", at=None, to=None)
             return
-        below = replace(here, stack=here.stack[:-1], held=False)
+        below = here._replace(stack=here.stack[:-1], held=False)
         if here.top.visiting:
-            yield Move(told=f"{here.top.flow} ends", at=None, to=replace(below, point=AGAIN))
+            yield Move(told=f"{here.top.flow} ends", at=None, to=below._replace(point=AGAIN))
             return
         _, state = self._state(below)
         action = state.do[below.top.action]
         if isinstance(action, CallFlow) and result in action.otherwise:
             yield from self._edge(below, action.otherwise[result], f"{here.top.flow}: {result}")
         else:
-            yield Move(told=f"{here.top.flow}: {result}", at=None, to=replace(below, point=below.top.action + 1))
+            yield Move(told=f"{here.top.flow}: {result}", at=None, to=below._replace(point=below.top.action + 1))
 
     # --- leaving a wait
 
@@ -300,6 +304,7 @@ class _Walk:
             if state.asks:
                 yield from self._expired(here)
             yield from self._late(here)
+            yield from self._scheduled(here, state)
         yield from self._awaited(waiting, state)
 
     def _expired(self, here: Situation) -> Iterator[Move]:
@@ -307,7 +312,7 @@ class _Walk:
         for depth in range(len(here.stack), 0, -1):
             expiry = self.bundle.flows[here.stack[depth - 1].flow].expiry
             if expiry is not None:
-                left = replace(here, stack=here.stack[:depth])
+                left = here._replace(stack=here.stack[:depth])
                 yield self._to(left, expiry.to, "the customer says nothing for long", expiry.at)
                 return
 
@@ -316,16 +321,16 @@ class _Walk:
         """The money may arrive before the conversation hears of it."""
         yield here
         if here.order == PAYABLE:
-            yield replace(here, order=PAID, in_flight=False)
+            yield here._replace(order=PAID, in_flight=False)
 
     def _heard(self, here: Situation, state: State) -> Iterator[Move]:
         if state.form is not None:
-            yield Move(told="customer answers everything", at=None, to=replace(here, point=DONE, held=False))
+            yield Move(told="customer answers everything", at=None, to=here._replace(point=DONE, held=False))
         if state.people is not None and state.people.back is not None:
             yield from self._edge(here, state.people.back, "a person gives the conversation back")
         for reply in state.replies:
             told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
-            yield from self._edge(replace(here, held=reply.consent is not None), reply.edge, told)
+            yield from self._edge(here._replace(held=reply.consent is not None), reply.edge, told)
         for command in state.commands:
             yield from self._edge(here, command.edge, f"customer types {min(command.words, default=command.name)}")
         if state.unmatched is not None and state.unmatched.then is not None:
@@ -338,7 +343,7 @@ class _Walk:
         for outcome, edge in state.wait.outcomes.items():
             becomes = self.bundle.catalogue.events[state.wait.event].outcomes[outcome]
             order = becomes if becomes is not None and here.order == PAYABLE else here.order
-            after = replace(here, order=order, in_flight=False)
+            after = here._replace(order=order, in_flight=False)
             yield from self._edge(after, edge, f"{state.wait.event} says {outcome}")
 
     def _late(self, here: Situation) -> Iterator[Move]:
@@ -347,8 +352,16 @@ class _Walk:
             home = spec.when_nobody_waits
             if home in self.bundle.flows and not any(place.flow == home for place in here.stack):
                 above = Place(flow=home, state=self.bundle.flows[home].first, visiting=True)
-                to = replace(here, stack=(*here.stack, above), point=ENTER)
+                to = here._replace(stack=(*here.stack, above), point=ENTER)
                 yield Move(told=f"a late {spec.name} comes", at=None, to=to)
+
+    def _scheduled(self, here: Situation, state: State) -> Iterator[Move]:
+        """A flow that starts by the clock; not while people have the chat."""
+        for flow in self.by_clock if state.people is None else ():
+            if not any(place.flow == flow for place in here.stack) and len(here.stack) < self.bundle.limits.frames:
+                above = Place(flow=flow, state=self.bundle.flows[flow].first, visiting=True)
+                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
+                yield Move(told=f"{flow} starts by the clock", at=None, to=to)
 
     # --- edges
 
@@ -356,10 +369,10 @@ class _Walk:
         if edge.visit is not None:
             if self._may_stack(here, edge.visit, edge.at):
                 above = Place(flow=edge.visit, state=self.bundle.flows[edge.visit].first, visiting=True)
-                to = replace(here, stack=(*here.stack, above), point=ENTER, held=False)
+                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
                 yield Move(told=told, at=edge.at, to=to, says=count_messages(edge.say))
         elif edge.resume:
-            yield Move(told=told, at=edge.at, to=replace(here, point=AGAIN, held=False), says=count_messages(edge.say))
+            yield Move(told=told, at=edge.at, to=here._replace(point=AGAIN, held=False), says=count_messages(edge.say))
         else:
             yield from self._branches(here, edge.go, told, count_messages(edge.say))
 
@@ -374,8 +387,8 @@ class _Walk:
 
     @staticmethod
     def _to(here: Situation, state: str, told: str, at: At, says: int = 0) -> Move:
-        place = replace(here.top, state=state)
-        return Move(told=told, at=at, to=replace(here, stack=(*here.stack[:-1], place), point=ENTER), says=says)
+        place = here.top._replace(state=state)
+        return Move(told=told, at=at, to=here._replace(stack=(*here.stack[:-1], place), point=ENTER), says=says)
 
     def _holds(self, condition: Condition, here: Situation) -> bool | None:
         """Whether a guard holds for this order status, as far as the order's flags decide it."""

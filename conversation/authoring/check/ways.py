@@ -17,6 +17,7 @@ from conversation.engine.flow import (
     Flow,
     Line,
     SetSlots,
+    StartLater,
     State,
     Text,
 )
@@ -85,6 +86,9 @@ class Ways:
             case EmitMetric():
                 if action.value is not None:
                     self._condition(action.value, sets)
+            case StartLater():
+                if action.date is not None:
+                    self._condition(action.date, sets)
             case ChangeLanguage():
                 pass
         return sets

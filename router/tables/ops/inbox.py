@@ -60,3 +60,4 @@ class InboxRow(OpsTable, table=True):
     error: str | None = Field(sa_column=Column(Text))
     trace: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     turn: int | None = Field(sa_column=Column(Integer))
+    intent: str | None = Field(sa_column=Column(Text))

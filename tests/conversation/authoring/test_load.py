@@ -132,8 +132,8 @@ EDITS = [
     ("Y2", 'between: ["08:00", "20:30"]', '§between: ["20:30", "08:00"]'),
     ("Y2", "- {choice: edit, go: amend}", "- {choice: edit, do: [{§call: orders.amend}], go: cart}"),
     ("Y2", "flow: shop\n", "flow: §shopp\n"),
-    ("Y3", "  greet:\n    say:", "  greet:\n    §collect: {a: {type: int}}\n    say:"),
-    ("Y3", "  - any: true", "  - §schedule: daily"),
+    ("Y2", "  greet:\n    say:", "  greet:\n    §collect: {a: {type: int}}\n    say:"),
+    ("Y3", "  - any: true", "  - §template: daily"),
     # YAML itself
     ("Y1", "  greet:\n    say:", "  greet:\n    say: twice\n    §say:"),
     ("Y1", "    end: paid\n", "    end: §!!str paid\n"),
@@ -343,5 +343,5 @@ states:
   c: {do: [{call: payments.query, with: {attempt: order.payment_attempt}, else: {pending | not_paid: b}}], go: b}
 """
     with pytest.raises(FlowErrors) as caught:
-        bundle_of(shop, paying, LATE, *((FLOWS / f"{name}.yaml").read_text() for name in ("support", "pick_branch")))
+        bundle_of(shop, paying, LATE, *((FLOWS / f"{name}.yaml").read_text() for name in ("support", "pick_branch", "follow_up")))
     assert "P1" in {problem.code for problem in caught.value.problems}

@@ -114,8 +114,7 @@ def test_a_missing_reply_is_shown_at_the_end_of_the_chat() -> None:
     assert show_chat([SHELF], reasons=["the shop says nothing more"]).splitlines() == [
         "  shop     Pick one",
         "           [See products: Unga 2kg | Sukari 1kg]",
-        "✗ (nothing more)",
-        "           >> the shop says nothing more",
+        "✗          >> the shop says nothing more",
     ]
 
 

@@ -28,6 +28,7 @@ from conversation.authoring.transcripts import (
     PersonWrites,
     Titles,
     Transcript,
+    VendorChanges,
 )
 from payments.result_codes import Outcome as PaymentOutcome
 
@@ -261,6 +262,17 @@ def test_broken_yaml_is_told_with_its_place_and_a_hint() -> None:
 
     assert problem.startswith("shop.test.yaml:5:")
     assert "needs quotes" in problem
+
+
+def test_a_vendor_changes_the_shop() -> None:
+    (both,) = steps("- vendor: {stock: {Unga 2kg: 0}, stops: [Mkate 400g, payments.mpesa_stk]}")
+    (one,) = steps("- vendor: {stops: Mkate 400g}")
+
+    assert both == VendorChanges(line=6, stock={"Unga 2kg": 0}, stops=("Mkate 400g", "payments.mpesa_stk"))
+    assert one == VendorChanges(line=6, stock={}, stops=("Mkate 400g",))
+    for wrong in ("{}", "{stoc: {}}", "{stock: {Unga 2kg: few}}"):
+        with pytest.raises(BadTranscripts):
+            steps(f"- vendor: {wrong}")
 
 
 def test_a_person_writes_and_gives_the_conversation_back() -> None:

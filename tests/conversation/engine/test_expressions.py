@@ -2,9 +2,11 @@
 
 import pytest
 
+from conversation.authoring.problems import FlowErrors
 from conversation.engine.expressions import ExpressionError, compile_expression, compile_text, is_written, make_environment
 from conversation.engine.values import JSON
 from conversation.errors import Broken, LimitCrossed
+from tests.conversation.engine.small import LATE, bundle_of
 
 ENVIRONMENT = make_environment({"twice": lambda n: 2 * n})
 NAMES: dict[str, JSON] = {
@@ -177,3 +179,38 @@ def test_nothing_of_python_is_reachable_past_the_first_wall() -> None:
 )
 def test_a_sum_stands_in_a_text_only_as_a_whole(value: JSON, text: str, *, stands: bool) -> None:
     assert is_written(value, text) is stands
+
+
+RECEIPT = """
+flow: main
+starts_when: [any: true]
+states:
+  a:
+    redirect: [{if: %s, to: b}]
+    %s
+    go: b
+  b: {end: done}
+"""
+
+
+@pytest.mark.parametrize(
+    ("guard", "state", "loads"),
+    [
+        ("not order.receipt", "say: '{{ order.receipt }}'", True),
+        ("order.receipt is none", "say: '{{ order.receipt }}'", True),
+        ("not order.receipt or not order.lines", "say: '{{ order.receipt }}'", True),
+        ("not order.lines", "say: '{{ order.receipt }}'", False),
+        ("order.receipt", "say: '{{ order.receipt }}'", False),
+        ("not order.receipt and not order.lines", "say: '{{ order.receipt }}'", False),
+        # A call may change what the redirect has shown, and so may anything else that is done in between.
+        ("not order.receipt", "do: [{emit: seen}]\n    say: '{{ order.receipt }}'", False),
+    ],
+)
+def test_behind_a_redirect_what_it_asks_about_is_known(guard: str, state: str, loads: bool) -> None:  # noqa: FBT001 - a column
+    flow = RECEIPT % (guard, state)
+    if loads:
+        bundle_of(flow, LATE)
+        return
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(flow, LATE)
+    assert {problem.code for problem in caught.value.problems} == {"X4"}
