@@ -1,12 +1,13 @@
 """What a flow may read: vendor, customer and order as the catalogue's `context` types describe them, loaded before each step."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from conversation.engine.context import Context
 from conversation.engine.lexicon import Lexicon, build_lexicon
 from conversation.engine.values import JSON
-from conversation.services.catalog import to_product
 from router import catalog, vendors
 from router.catalog import CatalogItem
 from router.customers import Customer
@@ -19,31 +20,57 @@ from router.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """What customers may call the vendor's products, named by its content. `items` is all that the lexicon is made of."""
+
+    digest: str
+    items: Sequence[Mapping[str, JSON]]
+    lexicon: Lexicon
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """The context of one step, and the order's status (None: no row yet) for the host."""
 
     context: Context
+    shelf: Shelf
     order_status: OrderStatus | None
 
 
-class Lexicons:
+class Shelves:
     """Each vendor's product words, made anew only when its catalogue has changed."""
 
     def __init__(self) -> None:
-        self._made: dict[VendorId, tuple[Sequence[CatalogItem], Lexicon]] = {}
+        self._made: dict[VendorId, tuple[Sequence[CatalogItem], Shelf]] = {}
 
-    def of(self, vendor_id: VendorId, items: Sequence[CatalogItem]) -> Lexicon:
-        """Return the lexicon of these items."""
+    def of(self, vendor_id: VendorId, items: Sequence[CatalogItem]) -> Shelf:
+        """Return the shelf of these items."""
         made = self._made.get(vendor_id)
         if made is None or made[0] != items:
-            made = (items, build_lexicon([{**to_product(item), "aliases": list(item.aliases)} for item in items]))
+            made = (items, _to_shelf(items))
             self._made[vendor_id] = made
         return made[1]
 
 
-def load(work: Work, lexicons: Lexicons, *, customer: Customer, order_id: OrderId, language: str | None) -> Seen:
+def _to_shelf(items: Sequence[CatalogItem]) -> Shelf:
+    words: list[Mapping[str, JSON]] = [
+        {
+            "id": str(item.id),
+            "name": item.name,
+            "short_name": item.short_name,
+            "unit": item.unit,
+            "aliases": list(item.aliases),
+        }
+        for item in items
+    ]
+    digest = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
+    return Shelf(digest=digest, items=words, lexicon=build_lexicon(words))
+
+
+def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId, language: str | None) -> Seen:
     """Read everything a flow may see, inside the turn's transaction. `language` is what the conversation switched to."""
     vendor = vendors.get_vendor(work.databases, work.vendor_id)
+    shelf = shelves.of(work.vendor_id, catalog.list_items(work.databases, work.vendor_id))
     order = orders.get(work, order_id)
     # A draft has none: an intent is born by the PAY for a confirmed order.
     intents = payment_intents.list_intents(work, order_id) if order is not None and order.confirmed_at is not None else []
@@ -57,8 +84,9 @@ def load(work: Work, lexicons: Lexicons, *, customer: Customer, order_id: OrderI
             vendor={"id": str(vendor.id), "name": vendor.name},
             customer=seen_customer,
             order=_to_order(order_id, order, intents[-1][0] if intents else None),
-            lexicon=lexicons.of(work.vendor_id, catalog.list_items(work.databases, work.vendor_id)),
+            lexicon=shelf.lexicon,
         ),
+        shelf=shelf,
         order_status=order.status if order is not None else None,
     )
 

@@ -64,3 +64,8 @@ def to_new(entry: InboxEntry) -> NewEntry:
         conversation_id=entry.conversation_id,
         intent=entry.intent,
     )
+
+
+def kind_of(utterance: Utterance) -> str:
+    """Return as what a message is counted: text, tap, location, or the kind of media."""
+    return utterance.kind if isinstance(utterance, Media) else type(utterance).__name__.lower()

@@ -7,14 +7,16 @@ message from the webhook, a payment result or a timer from the worker.
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Final, assert_never
 from uuid import uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from conversation import context, hearing, services
+from conversation import context, hearing, recorded, services
+from conversation.context import Shelf
 from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Schedule, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
@@ -26,6 +28,7 @@ from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
 from conversation.live_flows import LiveFlows
+from conversation.recorded import Recorder
 from conversation.whatsapp.inbound import (
     Incoming,
     OtherUpdate,
@@ -47,10 +50,13 @@ from router.inbox import EntryKind, InboxEntry, NewEntry
 from router.orders.status import is_terminal
 from router.outbox import NewMessage
 from router.timers import Timer
+from router.turns import NewTurn
 from router.wakeups import Job, Wakeups
 from router.work import Work, unit_of_work
 
 log = structlog.get_logger(__name__)
+
+SHELF_STORED: Final = timedelta(hours=1)  # for so long a process takes a shelf that it stored for stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +96,7 @@ class Turns:
         clock: Callable[[], datetime],
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
-        lexicons: context.Lexicons | None = None,
+        shelves: context.Shelves | None = None,
     ) -> None:
         """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
 
@@ -102,7 +108,8 @@ class Turns:
         self._clock = clock
         self._observe = observe
         self._classify = classify
-        self._lexicons = lexicons or context.Lexicons()
+        self._shelves = shelves or context.Shelves()
+        self._shelved: dict[tuple[VendorId, str], datetime] = {}  # shelves that this process has stored, and when
 
     def accept(self, updates: Sequence[Update]) -> None:
         """Take in what the webhook was sent, one transaction an update. Unavailable: send it again later."""
@@ -128,6 +135,7 @@ class Turns:
     def handle(self, vendor_id: VendorId, entry_id: int) -> None:
         """Let a conversation hear an inbox entry: a service's event, or a message once more after a repair."""
         entry: InboxEntry | None = None
+        event: Event | None = None
         try:
             with unit_of_work(self._databases, vendor_id) as work:
                 entry = inbox.get_for_turn(work, entry_id)
@@ -147,7 +155,7 @@ class Turns:
         except Exception as error:
             if entry is None or entry.conversation_id is None:
                 raise
-            self._keep_failed_entry(vendor_id, entry, entry.conversation_id, error)
+            self._keep_failed_entry(vendor_id, entry, entry.conversation_id, event, error)
         else:
             self._finish(vendor_id, turn)
 
@@ -178,6 +186,7 @@ class Turns:
             source_id=update.wamid,
             body=update.raw,
             text=hearing.words_of(update.utterance),
+            category=hearing.kind_of(update.utterance),
             received_at=self._clock(),
         )
         try:
@@ -243,11 +252,13 @@ class Turns:
         turn = _Turn(snapshot=chosen.snapshot, order_id=conversation.order_id)
         if chosen.say is not None:
             turn.sends.append(Send(place="migration", message=Message(text=chosen.say)))
-        seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+        seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
         if turn.snapshot.idle and seen.order_status is not None and is_terminal(seen.order_status):
             turn.order_id = OrderId(uuid4())  # the old order's story is over: the next run gets a new one
-            seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+            seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+        recorder = Recorder(event, turn.snapshot)
         taken = step(chosen.bundle, turn.snapshot, event, seen.context)
+        recorder.stepped(seen.context, taken)
         while (call := turn.add(taken)) is not None:
             desk = services.Desk(
                 work=work,
@@ -257,18 +268,28 @@ class Turns:
                 order_id=turn.order_id,
                 pay_message_id=pay_message_id,
             )
+            began = perf_counter()
             answer = services.run(call, desk)
+            recorder.answered(answer.outcome, answer.value, (perf_counter() - began) * 1000)
             turn.heard(call, answer)
-            seen = context.load(work, self._lexicons, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+            seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
             taken = step(
                 chosen.bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )
+            recorder.stepped(seen.context, taken)
+        if turn.snapshot.turn > conversation.turn:  # a timer whose wait is over took no turn
+            turn.keep = self._to_keep(work.vendor_id, seen.shelf, turn.snapshot, recorder, now=event.at)
         self._write(work, conversation, customer, turn, event)
         language = turn.snapshot.language or str(seen.context.customer["language"])
         report = turn.report(work.vendor_id, conversation.id, language=language)
         log.info("turn_taken", turn=report.turn, cause=type(event).__name__, state=report.state, replies=len(report.messages))
         self._observe(report)
         return turn
+
+    def _to_keep(self, vendor_id: VendorId, shelf: Shelf, after: Snapshot, recorder: Recorder, *, now: datetime) -> NewTurn:
+        stored_at = self._shelved.get((vendor_id, shelf.digest))
+        items = None if stored_at is not None and now - stored_at < SHELF_STORED else shelf.items
+        return NewTurn(bundle=after.bundle, shelf=shelf.digest, items=items, record=recorder.to_json(after))
 
     def _write(self, work: Work, conversation: Conversation, customer: Customer, turn: "_Turn", event: Event) -> None:
         """Put everything the turn decided into the transaction: what is to be sent, timers, facts, the new snapshot."""
@@ -291,6 +312,8 @@ class Turns:
 
     def _finish(self, vendor_id: VendorId, turn: "_Turn") -> None:
         """After the commit: wake who has work now."""
+        if turn.keep is not None and turn.keep.items is not None:
+            self._shelved[(vendor_id, turn.keep.shelf)] = self._clock()
         jobs = turn.wakes | ({Job.SEND} if turn.sends else set())
         self._wakeups.wake(sorted(jobs), vendor_id)
 
@@ -299,26 +322,40 @@ class Turns:
         with unit_of_work(self._databases, channel.vendor_id) as work:
             customer, conversation = self._meet(work, channel, update, now=self._clock())
             entry = replace(new, customer_id=customer.id, conversation_id=conversation.id)
-            self._keep_failed(work, conversation, customer, entry, error)
+            now = self._now(conversation)
+            event = hearing.to_event(update.utterance, entry_id=new.source_id, at=now, intent=new.intent)
+            self._keep_failed(work, conversation, customer, entry, event, error)
         self._wakeups.wake([Job.SEND], channel.vendor_id)
 
     def _keep_failed_entry(
-        self, vendor_id: VendorId, entry: InboxEntry, conversation_id: ConversationId, error: Exception
+        self, vendor_id: VendorId, entry: InboxEntry, conversation_id: ConversationId, event: Event | None, error: Exception
     ) -> None:
         with unit_of_work(self._databases, vendor_id) as work:
             conversation = conversations.get(work, conversation_id)
             customer = customers.get(work, conversation.customer_id)
-            self._keep_failed(work, conversation, customer, hearing.to_new(entry), error)
+            self._keep_failed(work, conversation, customer, hearing.to_new(entry), event, error)
         self._wakeups.wake([Job.SEND], vendor_id)
 
-    def _keep_failed(self, work: Work, conversation: Conversation, customer: Customer, entry: NewEntry, error: Exception) -> None:
+    def _keep_failed(
+        self,
+        work: Work,
+        conversation: Conversation,
+        customer: Customer,
+        entry: NewEntry,
+        event: Event | None,
+        error: Exception,
+    ) -> None:
         """A failed turn has its number too, and says one thing: the trouble text."""
         log.error("turn_failed", conversation_id=str(conversation.id), error=repr(error), exc_info=error)
         now = self._now(conversation)
         inbox.keep_failed(work, entry, error=repr(error), trace=_trace_of(error), now=now)
         before = _snapshot_of(conversation)
         turn = _Turn(snapshot=replace(before, turn=before.turn + 1), order_id=conversation.order_id)
-        trouble = self._flows.bundle.trouble_text(before.language or customer.language)
+        live = self._flows.bundle
+        if event is not None:
+            record = recorded.failed(event, before, repr(error))
+            turn.keep = NewTurn(bundle=live.hash, shelf="", items=None, record=record)
+        trouble = live.trouble_text(before.language or customer.language)
         turn.sends.append(Send(place="trouble", message=Message(text=trouble)))
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
         _save(work, conversation, turn, last_inbound_at=conversation.last_inbound_at, now=now)
@@ -346,6 +383,7 @@ class _Turn:
     wakes: set[Job] = field(default_factory=set)
     language: str | None = None
     ended: str | None = None
+    keep: NewTurn | None = None
 
     def add(self, taken: Step) -> Call | None:
         """Take over what one step decided; the call it stopped at, if it did."""
@@ -408,6 +446,7 @@ def _save(work: Work, conversation: Conversation, turn: _Turn, *, last_inbound_a
         state=turn.snapshot.state,
         last_inbound_at=last_inbound_at,
         now=now,
+        keep=turn.keep,
     )
 
 

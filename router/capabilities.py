@@ -25,5 +25,5 @@ def has(databases: Databases, vendor_id: VendorId, key: str) -> bool:
 
 
 def _read(databases: Databases, vendor_id: VendorId) -> frozenset[str]:
-    with databases.platform() as conn:
+    with databases.platform(vendor_id) as conn:
         return frozenset(row["capability_key"] for row in conn.execute(ENABLED, (vendor_id,)))

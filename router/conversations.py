@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
+from router import turns
 from router.errors import Broken
 from router.ids import ConversationId, CustomerId, OrderId
 from router.json_values import JSON, to_jsonb
+from router.turns import NewTurn
 from router.work import Work
 
 COLUMNS: Final = "id, customer_id, phone_number_id, snapshot, turn, order_id, last_inbound_at, last_turn_at"
@@ -21,6 +23,7 @@ MAKE: Final = f"""
     RETURNING {COLUMNS}
     """  # noqa: S608 — a constant
 GET: Final = f"SELECT {COLUMNS} FROM conversations WHERE vendor_id = %s AND id = %s FOR UPDATE"  # noqa: S608 — a constant
+IS_THERE: Final = "SELECT FROM conversations WHERE vendor_id = %s AND id = %s"
 LIST: Final = """
     SELECT c.id, c.flow, c.state, c.last_inbound_at, k.name, k.phone
     FROM conversations c JOIN customers k ON k.vendor_id = c.vendor_id AND k.id = c.customer_id
@@ -31,6 +34,7 @@ SAVE: Final = """
       state = %(state)s, last_inbound_at = %(last_inbound_at)s, last_turn_at = %(now)s
     WHERE vendor_id = %(vendor_id)s AND id = %(id)s AND turn = %(before_turn)s
     """
+SAVE_AND_KEEP: Final = f"WITH saved AS ({SAVE} RETURNING vendor_id, id) {turns.KEEP}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,11 @@ def get(work: Work, conversation_id: ConversationId) -> Conversation:
     return Conversation(**row)
 
 
+def is_there(work: Work, conversation_id: ConversationId) -> bool:
+    """Tell whether the vendor has this conversation; nothing is locked."""
+    return work.conn.execute(IS_THERE, (work.vendor_id, conversation_id)).fetchone() is not None
+
+
 def save(
     work: Work,
     conversation_id: ConversationId,
@@ -107,8 +116,9 @@ def save(
     state: str | None,
     last_inbound_at: datetime | None,
     now: datetime,
+    keep: NewTurn | None = None,
 ) -> None:
-    """Write what a turn left behind. Raises Broken when the conversation is no longer at `before_turn`."""
+    """Write what a turn left behind, and how it went. Raises Broken when the conversation is no longer at `before_turn`."""
     values = {
         "vendor_id": work.vendor_id,
         "id": conversation_id,
@@ -121,6 +131,7 @@ def save(
         "last_inbound_at": last_inbound_at,
         "now": now,
     }
-    if work.conn.execute(SAVE, values).rowcount != 1:
+    kept = turns.to_values(keep) if keep is not None else {}
+    if work.conn.execute(SAVE if keep is None else SAVE_AND_KEEP, values | kept).rowcount != 1:
         message = f"conversation {conversation_id} is not at turn {before_turn}: it was saved without its lock"
         raise Broken(message)

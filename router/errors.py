@@ -9,6 +9,14 @@ class Refused(Exception):
         self.code = code
 
 
+class Throttled(Refused):
+    """Too often: the same call is welcome in some seconds."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__("too_many_requests", message)
+        self.seconds = seconds
+
+
 class Unavailable(Exception):
     """What we need is down or too slow: try again later."""
 

@@ -15,20 +15,25 @@ from router.work import Work
 # The ops migration 0001 repeats them in SQL; a test compares both.
 AROUND_PAY: Final = " \t\n\r\f\x0b\xa0" + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" + "\u2026\u201c\u201d\u2018\u2019\u2013\u2014"
 
-ACCEPT: Final = """
+# A message counts once for ever; a conversation once for each Nairobi day on which its customer wrote.
+METERED: Final = """metered AS (
+      INSERT INTO usage_records (vendor_id, meter, category, key, quantity, at)
+      SELECT vendor_id, 'message_in', %(category)s, source_id, 1, received_at FROM entry WHERE kind = 'message'
+      UNION ALL
+      SELECT vendor_id, 'conversation', '', conversation_id || ':' || (received_at AT TIME ZONE 'Africa/Nairobi')::date, 1,
+        received_at FROM entry WHERE kind = 'message' AND conversation_id IS NOT NULL
+      ON CONFLICT DO NOTHING
+    )"""
+ACCEPT: Final = f"""
     WITH entry AS (
       INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, intent, received_at, turn,
         handled_at)
       VALUES (%(vendor_id)s, %(kind)s, %(source_id)s, %(customer_id)s, %(conversation_id)s, %(body)s, %(text)s,
         %(intent)s, %(received_at)s, %(turn)s, CASE WHEN %(turn)s::int IS NOT NULL THEN %(received_at)s::timestamptz END)
-      ON CONFLICT (vendor_id, kind, source_id) DO NOTHING RETURNING vendor_id, id, kind, source_id, received_at
-    ), metered AS (
-      INSERT INTO usage_records (vendor_id, meter, key, quantity, at)
-      SELECT vendor_id, 'message_in', source_id, 1, received_at FROM entry WHERE kind = 'message'
-      ON CONFLICT DO NOTHING
-    )
+      ON CONFLICT (vendor_id, kind, source_id) DO NOTHING RETURNING vendor_id, id, kind, source_id, conversation_id, received_at
+    ), {METERED}
     SELECT id FROM entry
-    """
+    """  # noqa: S608 — a constant statement
 COLUMNS: Final = "id, kind, source_id, customer_id, conversation_id, body, text, intent, is_pay, received_at, error"
 LIST_UNHANDLED: Final = f"""
     SELECT {COLUMNS} FROM inbox
@@ -41,7 +46,8 @@ GET_FOR_TURN: Final = f"""
     """  # noqa: S608 — a constant list of columns
 MARK_HANDLED: Final = "UPDATE inbox SET handled_at = %s, turn = %s WHERE vendor_id = %s AND id = %s AND handled_at IS NULL"
 # The failed turn was rolled back, and a customer it had just met with it, so the ids are kept only where they exist.
-KEEP_FAILED: Final = """
+KEEP_FAILED: Final = f"""
+    WITH entry AS (
     INSERT INTO inbox (vendor_id, kind, source_id, customer_id, conversation_id, body, text, intent, received_at, failed_at,
       error, trace)
     VALUES (%(vendor_id)s, %(kind)s, %(source_id)s,
@@ -51,8 +57,10 @@ KEEP_FAILED: Final = """
     ON CONFLICT (vendor_id, kind, source_id) DO UPDATE
       SET failed_at = coalesce(CASE WHEN inbox.handled_at IS NULL THEN excluded.failed_at END, inbox.failed_at),
           error = excluded.error, trace = excluded.trace, intent = coalesce(inbox.intent, excluded.intent)
-    RETURNING id
-    """
+    RETURNING vendor_id, id, kind, source_id, conversation_id, received_at
+    ), {METERED}
+    SELECT id FROM entry
+    """  # noqa: S608 — a constant statement
 LIST_FAILED: Final = f"""
     SELECT {COLUMNS} FROM inbox WHERE vendor_id = %s AND failed_at IS NOT NULL AND handled_at IS NULL ORDER BY id LIMIT %s
     """  # noqa: S608 — a constant list of columns
@@ -85,6 +93,7 @@ class NewEntry:
     received_at: datetime
     customer_id: CustomerId | None = None
     conversation_id: ConversationId | None = None
+    category: str = ""  # of a message, for usage: text, tap, image, …
     intent: str | None = None
 
 
@@ -176,6 +185,7 @@ def _values(work: Work, entry: NewEntry) -> dict[str, object]:
         "body": to_jsonb(entry.body),
         "text": None if entry.text is None else storable_text(entry.text),
         "received_at": entry.received_at,
+        "category": entry.category,
         "intent": None if entry.intent is None else storable_text(entry.intent),
     }
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from router.revisions import SCRIPTS, VERSION_TABLES, Which, connect
+from router.roles import GRANTS
 from router.tables import ops, platform
 from router.tables.registries import OpsTable, PlatformTable
 
@@ -70,11 +71,12 @@ def _move(url: str, which: Which, revision: str, *, up: bool) -> str | None:
         conn.commit()
         config = _config(which)
         config.attributes["connection"] = conn
-        if up:
-            command.upgrade(config, revision)
-        else:
-            command.downgrade(config, revision)
-        conn.commit()
+        with conn.begin():  # one transaction for every revision and the grants: whole or nothing
+            if up:
+                command.upgrade(config, revision)
+                conn.execute(text(GRANTS))
+            else:
+                command.downgrade(config, revision)
     # Closing the connection released the lock, also when a migration failed.
     return before
 

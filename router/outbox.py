@@ -43,6 +43,7 @@ NEXT: Final[Mapping[OutboxStatus, frozenset[OutboxStatus]]] = {
     S.FAILED: frozenset({S.DELIVERED, S.READ}),
 }
 
+# All we send are answers within the service window: WhatsApp's category "service".
 ADD: Final = """
     WITH added AS (
       INSERT INTO outbox (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)
@@ -52,8 +53,8 @@ ADD: Final = """
       ORDER BY m.turn, m.n
       RETURNING vendor_id, conversation_id, turn, n, created_at
     )
-    INSERT INTO usage_records (vendor_id, meter, key, quantity, at)
-    SELECT vendor_id, 'message_out', format('%%s:%%s:%%s', conversation_id, turn, n), 1, created_at FROM added
+    INSERT INTO usage_records (vendor_id, meter, category, key, quantity, at)
+    SELECT vendor_id, 'message_out', 'service', format('%%s:%%s:%%s', conversation_id, turn, n), 1, created_at FROM added
     ON CONFLICT DO NOTHING
     """
 # The NOT EXISTS keeps the order: while an earlier row of the conversation is unfinished, later ones wait. A row that

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from router import vendors
 from router.databases import Databases
-from router.ids import VendorId
 from router.json_values import JSON, to_jsonb
 from router.work import unit_of_work
 
@@ -20,7 +20,6 @@ KEEP: Final = "INSERT INTO flow_bundles (hash, files) VALUES (%s, %s) ON CONFLIC
 PUBLISH: Final = """
     INSERT INTO flow_publications (bundle_hash, migrations, published_by, published_at) VALUES (%s, %s, %s, %s) RETURNING id
     """
-VENDORS: Final = "SELECT id FROM vendors ORDER BY id"
 LIVE: Final = """
     SELECT snapshot ->> 'bundle' AS bundle, places, count(*) AS people
     FROM conversations, LATERAL (
@@ -100,10 +99,8 @@ def publish(
 
 def count_standing(databases: Databases) -> list[Standing]:
     """Where people stand in running flows, over all vendors."""
-    with databases.platform() as conn:
-        vendors = [VendorId(row["id"]) for row in conn.execute(VENDORS)]
     people: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
-    for vendor_id in vendors:
+    for vendor_id in vendors.list_ids(databases):
         with unit_of_work(databases, vendor_id) as work:
             for row in work.conn.execute(LIVE, (vendor_id,)):
                 key = (row["bundle"], _to_places(row["places"]))

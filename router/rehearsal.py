@@ -14,13 +14,12 @@ from psycopg import Connection
 from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow
 
-from router.databases import SHARED, Databases, OpsTarget
+from router.databases import SHARED, Databases, OpsTarget, name_vendor
 from router.errors import Broken
 from router.ids import VendorId
 from router.json_values import JSON
 from router.work import Work
 
-SAVEPOINT: Final = b"SAVEPOINT unit_of_work"
 # Releasing a savepoint leaves deferred constraints alone, so what a commit would check is checked here. One round trip.
 RELEASE: Final = b"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT unit_of_work"
 UNDO: Final = b"ROLLBACK TO SAVEPOINT unit_of_work; RELEASE SAVEPOINT unit_of_work"
@@ -126,19 +125,22 @@ class Rehearsal(Databases):
         self.cache = databases.cache
         self._platform = platform
         self._ops = ops
+        self._names: VendorId | None = None  # the vendor that a plain read finds named
 
     @contextmanager
-    def platform(self) -> Iterator[Connection[DictRow]]:
-        """One savepoint on the platform database."""
-        with _savepoint(self._platform) as conn:
+    def _transaction(self, target: OpsTarget | None, vendor_id: VendorId | None) -> Iterator[Connection[DictRow]]:
+        """Do as a transaction would, with as many round trips. One name is enough: the newest of that name is meant."""
+        conn = self._platform if target is None else self._ops
+        self._names = None
+        try:
+            _tell(conn, f"SAVEPOINT unit_of_work; {name_vendor(vendor_id)}".encode())
             yield conn
-
-    @contextmanager
-    def ops_at(self, target: OpsTarget) -> Iterator[Connection[DictRow]]:
-        """One savepoint on the ops database."""
-        del target
-        with _savepoint(self._ops) as conn:
-            yield conn
+            _tell(conn, RELEASE)
+        except BaseException as error:
+            _tell(conn, UNDO)
+            if isinstance(error, psycopg.Error):
+                raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
+            raise
 
     def ops_targets(self) -> Sequence[OpsTarget]:
         """Name the one ops database."""
@@ -151,6 +153,9 @@ class Rehearsal(Databases):
 
     def read(self, vendor_id: VendorId) -> Work:
         """Give the ops database for reading, without a savepoint."""
+        if self._names != vendor_id:
+            _tell(self._ops, name_vendor(vendor_id).encode())
+            self._names = vendor_id
         return Work(vendor_id=vendor_id, conn=self._ops, databases=self)
 
     def close(self) -> None:
@@ -158,23 +163,9 @@ class Rehearsal(Databases):
 
 
 @contextmanager
-def _savepoint(conn: Connection[DictRow]) -> Iterator[Connection[DictRow]]:
-    """Do as a transaction would, with as many round trips. One name is enough: the newest of that name is meant."""
-    try:
-        _tell(conn, SAVEPOINT)
-        yield conn
-        _tell(conn, RELEASE)
-    except BaseException as error:
-        _tell(conn, UNDO)
-        if isinstance(error, psycopg.Error):
-            raise Broken(f"the database refused: {error.diag.message_primary or error}") from error
-        raise
-
-
-@contextmanager
 def rehearse(databases: Databases) -> Iterator[Rehearsal]:
     """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most."""
-    with databases.platform() as platform, _undone(platform), databases.ops_at(SHARED) as ops, _undone(ops):
+    with databases.platform() as platform, _undone(platform), databases.across(SHARED) as ops, _undone(ops):
         yield Rehearsal(databases, platform=platform, ops=ops)
 
 
@@ -211,19 +202,19 @@ def list_vendors(databases: Databases) -> Mapping[VendorId, str]:
 
 def set_stock(databases: Databases, vendor_id: VendorId, name: str, left: int) -> bool:
     """Say how many of a product are left; False when the vendor has no such product."""
-    with databases.platform() as conn:
+    with databases.platform(vendor_id) as conn:
         return conn.execute(SET_STOCK, (left, vendor_id, name)).rowcount == 1
 
 
 def stop(databases: Databases, vendor_id: VendorId, capability: str) -> bool:
     """Take a capability away; False when the vendor has no such one."""
-    with databases.platform() as conn:
+    with databases.platform(vendor_id) as conn:
         return conn.execute(STOP, (vendor_id, capability)).rowcount == 1
 
 
 def take_off(databases: Databases, vendor_id: VendorId, name: str) -> None:
     """Sell a product no more."""
-    with databases.platform() as conn:
+    with databases.platform(vendor_id) as conn:
         conn.execute(TAKE_OFF, (vendor_id, name))
 
 

@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from router.errors import Broken, Refused
-from router.keys import hash_key
+from router.keys import Operation, hash_key
 from router.revisions import Which, connect, current, heads
 from router.seeds import development
 from router.seeds.development import CAPABILITIES, INTERNAL_KEY, INTERNAL_KEY_NAME, SHOPS, Shop
@@ -50,7 +50,10 @@ ITEM: Final = """
            catalog_items.position)
       IS DISTINCT FROM (excluded.name, excluded.short_name, excluded.unit, excluded.price, excluded.aliases, excluded.position)
     """
-KEY: Final = "INSERT INTO internal_keys (name, key_sha256) VALUES (%(name)s, %(hash)s) ON CONFLICT (key_sha256) DO NOTHING"
+KEY: Final = """
+    INSERT INTO internal_keys (name, key_sha256, operations) VALUES (%(name)s, %(hash)s, %(operations)s)
+    ON CONFLICT (key_sha256) DO NOTHING
+    """
 SHARED_VENDORS: Final = "SELECT count(*) AS vendors FROM vendors WHERE isolation_level = 'shared'"
 
 
@@ -86,7 +89,7 @@ def _platform_rows() -> Iterator[tuple[str, LiteralString, Sequence[dict[str, ob
     yield "channels", CHANNEL, [_channel(shop) for shop in SHOPS]
     yield "shortcodes", SHORTCODE, [_shortcode(shop) for shop in SHOPS]
     yield "catalogue items", ITEM, [item for shop in SHOPS for item in _items(shop)]
-    yield "internal keys", KEY, [{"name": INTERNAL_KEY_NAME, "hash": hash_key(INTERNAL_KEY)}]
+    yield "internal keys", KEY, [{"name": INTERNAL_KEY_NAME, "hash": hash_key(INTERNAL_KEY), "operations": list(Operation)}]
 
 
 def _channel(shop: Shop) -> dict[str, object]:

@@ -7,6 +7,7 @@ from router.databases import Databases
 from router.errors import Refused
 from router.ids import VendorId
 
+LIST = "SELECT id FROM vendors ORDER BY id"
 GET = "SELECT id, name, isolation_level, language FROM vendors WHERE id = %s"
 
 
@@ -30,6 +31,12 @@ class Vendor:
 def get_vendor(databases: Databases, vendor_id: VendorId) -> Vendor:
     """Return the vendor as of at most two seconds ago. Raises Refused("unknown_vendor")."""
     return databases.cache.get(("vendor", vendor_id), lambda: _read(databases, vendor_id))
+
+
+def list_ids(databases: Databases) -> list[VendorId]:
+    """Name every vendor: what looks at all of them opens each one's work."""
+    with databases.platform() as conn:
+        return [VendorId(row["id"]) for row in conn.execute(LIST)]
 
 
 def _read(databases: Databases, vendor_id: VendorId) -> Vendor:

@@ -36,6 +36,7 @@ class Job(StrEnum):
     QUERY = "worker.jobs.query_stk.run"
     SETTLE = "worker.jobs.settle_payment.run"
     TURN = "worker.jobs.take_turns.run"
+    EXPIRE = "worker.jobs.expire_orders.run"
 
 
 QUEUE_OF: Final = {
@@ -44,6 +45,7 @@ QUEUE_OF: Final = {
     Job.QUERY: QueueName.EVENTS,
     Job.SETTLE: QueueName.EVENTS,
     Job.TURN: QueueName.EVENTS,
+    Job.EXPIRE: QueueName.EVENTS,
 }
 JOB_TIMEOUT_SECONDS: Final = 120
 _PENDING_SECONDS: Final = 5  # a flag outlives its lost job by this much at most

@@ -30,7 +30,12 @@ def load_flows(folder: Path = FLOWS) -> Bundle:
 @contextmanager
 def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
     """Open the databases of this process, and close them with it."""
-    databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret)
+    databases = Databases(
+        platform_url=urls.runtime_platform or urls.platform,
+        ops_url=urls.runtime_ops or urls.ops,
+        resolve_secret=settings.open_secret,
+        strict_login=not settings.is_development,
+    )
     try:
         yield databases
     finally:

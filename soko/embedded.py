@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from router.roles import RUNTIME_ROLE
 from soko.engines import (
     create_databases,
     open_postgres_home,
@@ -30,11 +31,16 @@ KEPT: Final = "kept"  # a file in the home: the engines stay up when their last 
 
 @dataclass(frozen=True, kw_only=True)
 class Urls:
-    """Where the servers of this run are, embedded or external."""
+    """Where the servers of this run are, embedded or external: `platform` and `ops` as migrations, seeds and people use them.
+
+    Web and workers log in to embedded ones as a role that owns nothing; for external ones the URL says as whom.
+    """
 
     platform: str
     ops: str
     redis: str
+    runtime_platform: str | None = None
+    runtime_ops: str | None = None
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def take(file: IO[bytes]) -> bool:
 def _start(home: Path, settings: Settings, postgres_options: Sequence[str]) -> Urls:
     """Start what is not configured. Both directories are checked before anything starts."""
     started = False
-    redis, own = settings.redis_url, {}
+    redis, own, runtime = settings.redis_url, {}, {}
     with ExitStack() as undo:
         if not (settings.platform_url and settings.ops_url):
             place = open_postgres_home(home)
@@ -154,13 +160,20 @@ def _start(home: Path, settings: Settings, postgres_options: Sequence[str]) -> U
             started |= start_postgres(place, options=postgres_options)
             create_databases(place, DATABASES)
             own = {name: postgres_url(place, name) for name in DATABASES}
+            runtime = {name: postgres_url(place, name, user=RUNTIME_ROLE) for name in DATABASES}
         if not redis:
             started |= start_valkey(home)
             redis = valkey_url(home)
         undo.pop_all()
     if started:
         (home / KEPT).unlink(missing_ok=True)  # it spoke of engines that are gone
-    return Urls(platform=settings.platform_url or own["platform"], ops=settings.ops_url or own["ops"], redis=redis)
+    return Urls(
+        platform=settings.platform_url or own["platform"],
+        ops=settings.ops_url or own["ops"],
+        redis=redis,
+        runtime_platform=settings.platform_url or runtime["platform"],
+        runtime_ops=settings.ops_url or runtime["ops"],
+    )
 
 
 def _stop(home: Path) -> None:

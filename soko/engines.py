@@ -155,9 +155,9 @@ def stop_postgres(place: Postgres) -> None:
         _stop(process, how, lambda: _postmaster(place) is None)
 
 
-def postgres_url(place: Postgres, database: str) -> str:
+def postgres_url(place: Postgres, database: str, *, user: str = "postgres") -> str:
     """Return the libpq URI of one database on its socket."""
-    return f"postgresql://postgres@/{database}?host={quote(str(place.directory))}"
+    return f"postgresql://{user}@/{database}?host={quote(str(place.directory))}"
 
 
 def create_databases(place: Postgres, names: Sequence[str]) -> None:

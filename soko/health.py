@@ -40,7 +40,7 @@ def _databases(databases: Databases, heads: Mapping[str, str]) -> dict[str, str]
     try:
         with databases.platform() as conn:
             platform = _revision(revisions.current(conn, Which.PLATFORM), heads[Which.PLATFORM])
-        with databases.ops_at(databases.ops_targets()[0]) as conn:
+        with databases.across(databases.ops_targets()[0]) as conn:
             ops = _revision(revisions.current(conn, Which.OPS), heads[Which.OPS])
     except Unavailable as error:
         return {"databases": str(error)}

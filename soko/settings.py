@@ -74,6 +74,8 @@ class Settings(BaseSettings):
         description="answers WhatsApp's challenge: env:NAME or file:/path",
     )
 
+    trace_days: int = Field(14, ge=1, le=365, description="for how many days each turn is kept as it went")
+
     @property
     def is_development(self) -> bool:
         """Tell whether plain secrets, simulators and embedded databases are fine."""

@@ -8,7 +8,9 @@ from conversation.webhook import build_routes as build_whatsapp_routes
 from payments.webhook import build_routes as build_callback_routes
 from router.databases import Databases
 from router.errors import Unavailable
-from router.http.orders import build_routes as build_order_routes
+from router.http.api import Api
+from router.http.routes import build_routes as build_api_routes
+from router.rate_limits import RateLimits
 from router.wakeups import Wakeups, connect
 from soko.clock import utc_now
 from soko.embedded import Urls
@@ -27,7 +29,7 @@ def build_app(settings: Settings, urls: Urls, databases: Databases, turns: Turns
         )
     )
     app.include_router(build_callback_routes(databases, Wakeups(connect(urls.redis))))
-    app.include_router(build_order_routes(databases))
+    app.include_router(build_api_routes(Api(databases=databases, limits=RateLimits(urls.redis))))
     app.include_router(build_health_routes(databases, connect(urls.redis), utc_now))
 
     @app.exception_handler(Unavailable)

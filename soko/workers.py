@@ -62,6 +62,7 @@ def build_tools(settings: Settings, databases: Databases, urls: Urls, flows: Liv
         wakeups=Wakeups(connect(urls.redis)),
         open_secret=settings.open_secret,
         clock=utc_now,
+        trace_days=settings.trace_days,
         callback_base_url=settings.public_url.rstrip("/"),
     )
 

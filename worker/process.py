@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 
 import redis
 import structlog
@@ -10,8 +11,9 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from router.wakeups import QUEUE_OF, QueueName, connect, heartbeat_key
-from worker.retries import HEARTBEAT_SECONDS, SWEEP_SECONDS
-from worker.sweep import sweep
+from worker.daily import Daily
+from worker.retries import HEARTBEAT_SECONDS, HOUSEKEEPING_SECONDS, SWEEP_SECONDS
+from worker.sweep import purge, sweep
 from worker.tools import Tools, hold
 
 log = structlog.get_logger(__name__)
@@ -36,10 +38,15 @@ def work(queue: QueueName, tools: Tools, *, redis_url: str) -> None:
 def _sweep_forever(queue: QueueName, tools: Tools, redis_url: str, stop: threading.Event) -> None:
     jobs = [job for job, its_queue in QUEUE_OF.items() if its_queue is queue]
     client = connect(redis_url)
+    daily, next_look = Daily(), 0.0
     while not stop.wait(SWEEP_SECONDS):
         with suppress(redis.RedisError):
             client.set(heartbeat_key(queue), tools.clock().isoformat(), ex=HEARTBEAT_SECONDS)
         _survive(lambda: sweep(tools, jobs))  # listing the databases may fail too
+        if queue is QueueName.EVENTS and monotonic() >= next_look:
+            next_look = monotonic() + HOUSEKEEPING_SECONDS
+            _survive(lambda: daily.run(tools))
+            _survive(lambda: purge(tools))
 
 
 def _survive(task: Callable[[], None]) -> None:

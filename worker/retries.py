@@ -10,7 +10,9 @@ SECRET_WAIT_SECONDS: Final = 60  # an operator has to set the secret first
 UNKNOWN_WAIT_SECONDS: Final = 30  # time for the status webhook to tell what the lost answer was
 PUSHES_AT_ONCE: Final = 4  # a push may wait 30 s for M-Pesa; other customers of the vendor go on
 TURN_BATCH: Final = 50
+EXPIRE_BATCH: Final = 50  # overdue orders cancelled in one look
 SWEEP_SECONDS: Final = 1.0
+HOUSEKEEPING_SECONDS: Final = 600.0  # between two looks whether a day is over, and for what is kept no longer
 HEARTBEAT_SECONDS: Final = 15  # a worker silent for longer is reported as away
 
 

@@ -5,15 +5,18 @@ Flush Redis, lose a wake-up, kill a worker: the row is still there, and this loo
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from router import due
+from router import due, turns, vendors
 from router.errors import Refused, Unavailable
 from router.ids import VendorId
+from router.turns import PURGE_BATCH
 from router.wakeups import Job
-from worker.jobs import push_stk, query_stk, send_messages, settle_payment, take_turns
+from router.work import unit_of_work
+from worker.jobs import expire_orders, push_stk, query_stk, send_messages, settle_payment, take_turns
 from worker.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -24,6 +27,7 @@ DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
     Job.QUERY: query_stk.drain,
     Job.SETTLE: settle_payment.drain,
     Job.TURN: take_turns.drain,
+    Job.EXPIRE: expire_orders.drain,
 }
 
 
@@ -31,11 +35,22 @@ def sweep(tools: Tools, jobs: Collection[Job]) -> None:
     """Do every due job of these kinds, over all ops databases. What fails, fails alone, and is tried again next time."""
     for target in tools.databases.ops_targets():
         with _alone(ops=target.name):
-            with tools.databases.ops_at(target) as conn:
+            with tools.databases.across(target) as conn:
                 found = due.find(conn, jobs, now=tools.clock())
             for job, vendor_id in found:
                 with _alone(ops=target.name, job=job.name, vendor_id=str(vendor_id)):
                     DRAIN[job](tools, vendor_id)
+
+
+def purge(tools: Tools) -> None:
+    """Forget turns that are older than they are kept, vendor by vendor, in small transactions."""
+    before = tools.clock() - timedelta(days=tools.trace_days)
+    for vendor_id in vendors.list_ids(tools.databases):
+        with _alone(vendor_id=str(vendor_id)):
+            gone = PURGE_BATCH
+            while gone == PURGE_BATCH:
+                with unit_of_work(tools.databases, vendor_id) as work:
+                    gone = turns.purge(work, before=before)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Tools:
     wakeups: Wakeups
     open_secret: Callable[[str], str]
     clock: Callable[[], datetime]
+    trace_days: int  # for so long each turn is kept as it went
     callback_base_url: str  # where M-Pesa reaches us, without a trailing slash
 
 

@@ -1,6 +1,7 @@
 """From a folder of YAML to a bundle: read, checked, compiled once. Whatever is wrong is refused, and nothing is ignored."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,33 @@ TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
 HASH_DIGITS: Final = 12
 NOTHING: Final[Mapping[str, bytes]] = {}
+_NAMED: Final = re.compile(rb"^flow:[ ]*(\w+)", re.MULTILINE)
 
 
 def load_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
     """Load flows/app.yaml, the flows it lists, and flows/text/. Raises FlowErrors with every problem found."""
-    files = {path: path.read_bytes() for path in _files(folder)}
-    shown = {path: f"{folder.name}/{path.relative_to(folder).as_posix()}" for path in files}
-    return build_bundle({shown[path]: data for path, data in files.items()}, catalogue, folder=folder.name)
+    return build_bundle(_read(folder), catalogue, folder=folder.name)
+
+
+def load_draft(folder: Path, catalogue: Catalogue, *, instead: Path | None = None) -> Bundle:
+    """Load flows that somebody is at work on: their translations may lag behind. Raises FlowErrors.
+
+    `instead` is a flow file, from anywhere, that stands for the flow of the name that it gives.
+    """
+    files = _read(folder)
+    if instead is not None:
+        data = instead.read_bytes()
+        files[f"{folder.name}/{_name_in(data) or instead.stem}.yaml"] = data
+    return _build(files, catalogue, folder.name, Problems(tolerated=frozenset({"L1"})))
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _files(folder)}
+
+
+def _name_in(data: bytes) -> str | None:
+    found = _NAMED.search(data)
+    return found[1].decode() if found else None
 
 
 def read_published(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -60,7 +81,7 @@ class Checked:
 def check_folder(folder: Path, catalogue: Catalogue, products: Path | None = None) -> Checked:
     """Check a folder with everything in it, its tests and a list of the vendor's products as well."""
     try:
-        files = {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _files(folder)}
+        files = _read(folder)
     except FlowErrors as errors:
         return Checked(bundle=None, problems=errors.problems)
     tests = {

@@ -85,7 +85,9 @@ class FlowErrors(Exception):  # several errors in one
 class Problems:
     """Collects what is found while reading. The first message about a place stands; later ones there are its echoes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tolerated: frozenset[str] = frozenset()) -> None:
+        """`tolerated` are codes whose errors are warnings this time."""
+        self._tolerated = tolerated
         self._sources: dict[str, Source] = {}
         self._found: dict[tuple[str, int, int], Problem] = {}
 
@@ -95,7 +97,7 @@ class Problems:
 
     def add(self, code: str, at: At, message: str, hint: str = "", notes: Iterable[str] = ()) -> None:
         """Report one cause."""
-        self._keep(self._problem(code, at, message, hint, notes))
+        self._keep(replace(self._problem(code, at, message, hint, notes), warns=code in self._tolerated))
 
     def _keep(self, problem: Problem) -> None:
         place = (problem.at.file, problem.at.line, problem.at.column)

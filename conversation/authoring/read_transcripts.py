@@ -260,14 +260,14 @@ def _step(node: Node) -> ChatStep:
             return _expect(value)
 
 
-_MEDIA: Final = ("image", "audio", "video", "document", "sticker")
+MEDIA: Final = ("image", "audio", "video", "document", "sticker")
 
 
 def _customer(node: Node) -> Act:
     line = line_of(node)
     if not nodes.is_mapping(node):
         return CustomerWrites(line=line, text=nodes.read_text(node))
-    parts = nodes.read_mapping(node, ["tap", "of", "nth", *_MEDIA, "location"], "what a customer does")
+    parts = nodes.read_mapping(node, ["tap", "of", "nth", *MEDIA, "location"], "what a customer does")
     if "tap" in parts:
         nodes.read_mapping(node, ["tap", "of", "nth"], "a tap")
         if "nth" in parts and "of" not in parts:

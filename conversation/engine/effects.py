@@ -155,6 +155,21 @@ class Emit:
 Effect: TypeAlias = Send | Call | SetTimer | Schedule | HandOff | Ended | SwitchLanguage | Emit
 
 
+def to_json(effect: Effect) -> dict[str, JSON]:
+    """Plain JSON: the fields of the effect, and its kind under "effect"."""
+    shape: dict[str, JSON] = {"effect": type(effect).__name__, **vars(effect)}
+    match effect:
+        case Send(message=message):
+            shape["message"] = message.to_json()
+        case Call(consent=consent):
+            shape["consent"] = consent.to_json() if consent is not None else None
+        case SetTimer(due_at=due_at) | Schedule(due_at=due_at):
+            shape["due_at"] = due_at.isoformat()
+        case HandOff() | Ended() | SwitchLanguage() | Emit():
+            pass
+    return shape
+
+
 @dataclass(frozen=True, kw_only=True)
 class TraceEntry:
     """One thing the engine did or decided: `what` (entered, matched, left…), `place`, and short details."""

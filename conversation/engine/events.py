@@ -1,8 +1,9 @@
 """What can start or continue a turn. Every event carries its own time, so that a log of events replays bit for bit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from conversation.engine.values import JSON, Record
 
@@ -88,3 +89,17 @@ class PersonLeft:
 
 FromCustomer: TypeAlias = Said | Tapped | Shared
 Event: TypeAlias = Said | Tapped | Shared | Happened | TimerFired | Returned | PersonSaid | PersonLeft
+
+_KINDS: Final = {kind.__name__: kind for kind in (Said, Tapped, Shared, Happened, TimerFired, PersonSaid, PersonLeft)}
+
+
+def to_json(event: Event) -> dict[str, JSON]:
+    """Plain JSON: the fields of the event, and its kind under "event"."""
+    return {"event": type(event).__name__, **vars(event), "at": event.at.isoformat()}
+
+
+def from_json(data: Mapping[str, JSON]) -> Event:
+    """The inverse of to_json. Raises KeyError or TypeError for anything else; Returned is no event of its own."""
+    fields = {name: value for name, value in data.items() if name != "event"}
+    at = datetime.fromisoformat(str(fields.pop("at")))
+    return _KINDS[str(data["event"])](at=at, **fields)  # type: ignore[arg-type]  # checked by field name

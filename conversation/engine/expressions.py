@@ -152,10 +152,11 @@ def _make_environment(functions: tuple[tuple[str, Callable[..., JSON]], ...]) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Expression:
-    """One compiled condition or value. `names` are those it reads, `cost` its number of parts."""
+    """One compiled condition or value. `names` are those it reads, `paths` the same with fields, `cost` its number of parts."""
 
     source: str
     names: frozenset[str]
+    paths: tuple[str, ...]
     cost: int
     run: Callable[..., Any]
 
@@ -231,7 +232,7 @@ def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) 
     # What environment.compile_expression does, without parsing it a second time.
     kept = nodes.Assign(nodes.Name("result", "store"), parsed, lineno=1)
     run = TemplateExpression(environment.from_string(nodes.Template([kept], lineno=1)), undefined_to_none=False)
-    return Expression(source=source, names=names, cost=cost, run=_strict(run))
+    return Expression(source=source, names=names, paths=tuple(sorted(set(_paths(parsed)))), cost=cost, run=_strict(run))
 
 
 def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed: nodes.Template | None = None) -> Template:
@@ -289,6 +290,28 @@ def _names(node: nodes.Node) -> frozenset[str]:
     read = frozenset(name.name for name in node.find_all(nodes.Name) if name.ctx == "load")
     named = frozenset({node.name}) if isinstance(node, nodes.Name) else frozenset[str]()
     return (read | named) - {name.name for name in node.find_all(nodes.Name) if name.ctx == "store"}
+
+
+def _paths(node: nodes.Node) -> Iterator[str]:
+    """What an expression reads, each as "order.total"."""
+    path = _path(node)
+    if path is not None:
+        yield path
+    elif isinstance(node, nodes.Call):  # the function's own name is nothing that is read
+        for arg in node.args:
+            yield from _paths(arg)
+    else:
+        for child in node.iter_child_nodes():
+            yield from _paths(child)
+
+
+def _path(node: nodes.Node) -> str | None:
+    match node:
+        case nodes.Name(name=name):
+            return name
+        case nodes.Getattr(node=owner, attr=attr) if (path := _path(owner)) is not None:
+            return f"{path}.{attr}"
+    return None
 
 
 def _count(node: nodes.Node) -> int:

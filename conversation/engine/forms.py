@@ -208,7 +208,7 @@ def _can_check(running: Running, field: FormField) -> bool:
 def _passes(running: Running, field: FormField, value: JSON) -> bool:
     if field.check is None or value is None:
         return True
-    return bool(running.evaluate(field.check.condition, {field.name: value}))
+    return running.holds("check", field.check.condition, {field.name: value})
 
 
 def _tell_why(running: Running, field: FormField, value: JSON) -> None:

@@ -141,6 +141,17 @@ class Running:
         self._spend(condition.expression.cost)
         return condition.expression.evaluate(self.names(extra))
 
+    def holds(self, what: str, condition: Condition, extra: Record = NO_NAMES) -> bool:
+        """Work out a condition that decides something, and note what it read. `what`: the key it stands under."""
+        expression, at = condition.expression, condition.at
+        self._spend(expression.cost)
+        names = self.names(extra)
+        held = bool(expression.evaluate(names))
+        read = {path: _short(_find(names, path)) for path in expression.paths}
+        place = f"{self.top.flow}.{self.top.state}"
+        self.note("guard", place, key=what, condition=expression.source, held=held, read=read, at=f"{at.file}:{at.line}")
+        return held
+
     def write(self, text: Text, extra: Record = NO_NAMES) -> str:
         """Write one text in the customer's language, within the turn's budget."""
         template = text.in_language(self.speaking)
@@ -157,7 +168,7 @@ class Running:
     def say(self, lines: Sequence[Line], extra: Record = NO_NAMES) -> None:
         """Send each line whose condition holds; a line that comes out empty is not sent."""
         for line in lines:
-            if line.condition is None or self.evaluate(line.condition, extra):
+            if line.condition is None or self.holds("say", line.condition, extra):
                 self.tell(line.text, extra)
 
     def tell(self, text: Text, extra: Record = NO_NAMES) -> None:
@@ -215,7 +226,7 @@ class Running:
                 items[key] = item
         more = ask.more
         last: list[Row] = []
-        if more is not None and more.id is not None and (more.condition is None or self.evaluate(more.condition)):
+        if more is not None and more.id is not None and (more.condition is None or self.holds("more", more.condition)):
             last = [Row(id=more.id, title=self.write(more.title))]
         elif more is not None and more.id is None and len(shown) > MOST_ROWS:
             size = MOST_ROWS - 1
@@ -311,7 +322,7 @@ class Running:
             self.top = replace(self.top, came_from=self.top.wait.state, wait=None)
 
     def _redirect(self, state: State) -> Edge | None:
-        return next((redirect.edge for redirect in state.redirects if self.evaluate(redirect.condition)), None)
+        return next((redirect.edge for redirect in state.redirects if self.holds("redirect", redirect.condition)), None)
 
     def _act(self, state: State, first: int) -> str | None:
         for index, action in enumerate(state.do[first:], first):
@@ -361,7 +372,7 @@ class Running:
         if branches and branches[0].share is not None:
             return self._draw(branches)
         for branch in branches:
-            if branch.condition is None or self.evaluate(branch.condition, extra):
+            if branch.condition is None or self.holds("go", branch.condition, extra):
                 return branch.to
         raise Broken(f"no branch of `go` holds in {self.top.flow}.{self.top.state}")
 
@@ -640,3 +651,21 @@ def read_path(names: Mapping[str, JSON], path: str) -> JSON:
             raise Broken(f"the context has no `{path}`")
         value = value[part]
     return value
+
+
+def _find(names: Mapping[str, JSON], path: str) -> JSON:
+    value: JSON = names
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _short(value: JSON) -> JSON:
+    """A value as a trace shows it: of a list its length, of a record that it is there."""
+    match value:
+        case Mapping():
+            return "a record"
+        case list() | tuple():
+            return f"{len(value)} in it"
+        case _:
+            return value

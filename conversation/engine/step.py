@@ -166,7 +166,7 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
     if running.state.form is not None and (found.command is None or forms.is_sure(running, wait, event)):
         running.run(forms.answer(running, wait, event))
         return running
-    running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed)
+    running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed, **_where(found))
     running.run(_answer(running, wait, found, event))
     return running
 
@@ -185,6 +185,11 @@ def _name(found: Match) -> str:
     return found.command.name if found.command is not None else ""
 
 
+def _where(found: Match) -> dict[str, JSON]:
+    way = found.reply or found.command
+    return {"at": f"{way.edge.at.file}:{way.edge.at.line}"} if way is not None else {}
+
+
 def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> str | None:
     if found.next_page:
         running.top = replace(running.top, wait=replace(wait, page=wait.page + 1))
@@ -200,7 +205,7 @@ def _answer(running: Running, wait: Wait, found: Match, event: FromCustomer) -> 
     if reply.consent is not None and not _consent(running, wait, reply.consent, event):
         return running.ask_again()
     extra: dict[str, JSON] = {reply.into: found.value} if reply.into is not None else {}
-    if reply.check is not None and not running.evaluate(reply.check.condition, extra):
+    if reply.check is not None and not running.holds("check", reply.check.condition, extra):
         running.note("check failed", reply.check.otherwise.place)
         if not running.has_a_try():
             return running.give_up()

@@ -9,7 +9,7 @@ from conversation.engine.values import JSON
 from conversation.services.declare import Id, Shape, fields_of, service
 from conversation.services.desk import Answer, Desk
 from conversation.services.shapes import Product, ProductPage
-from router import capabilities, catalog
+from router import capabilities, catalog, stock
 from router.catalog import CatalogItem
 from router.errors import Refused
 from router.orders.lines import most
@@ -28,9 +28,10 @@ def page(desk: Desk, args: PageArgs) -> Answer:
         capabilities.require(desk.work.databases, desk.work.vendor_id, capabilities.CATALOG)
     except Refused:
         return Answer(outcome="error")
-    found = catalog.get_page(desk.work.databases, desk.work.vendor_id, args.page)
+    shelf = [item for item in stock.list_shelf(desk.work) if most(item)]
+    found = catalog.to_page(shelf, args.page)
     if not found.items and args.page > 1:
-        found = catalog.get_page(desk.work.databases, desk.work.vendor_id, 1)
+        found = catalog.to_page(shelf, 1)
     if not found.items:
         return Answer(outcome="empty")
     products: list[JSON] = [to_product(item) for item in found.items]

@@ -10,7 +10,7 @@ from conversation.services.shapes import Shortage, Unwanted, Wanted
 from router.errors import Refused
 from router.ids import CatalogItemId, OrderId
 from router.orders import store
-from router.orders.lines import Want
+from router.orders.lines import ChangeKind, Want
 from router.orders.status import OrderStatus
 
 
@@ -63,8 +63,11 @@ def confirm(desk: Desk, args: OrderArgs) -> Answer:
     match confirmed:
         case store.Confirmed():
             return Answer(outcome="ok")
-        case store.Changed():
-            return Answer(outcome="changed")
+        case store.Changed(what=what):
+            short = next((change for change in what if change.kind is not ChangeKind.PRICE), None)
+            if short is None:
+                return Answer(outcome="changed")
+            return Answer(outcome="out_of_stock", value=Shortage(name=short.name, left=short.after).model_dump())
         case store.Empty():
             return Answer(outcome="empty")
         case store.Locked():
@@ -136,6 +139,7 @@ SERVICES: Final = (
             outcomes={
                 "ok": Outcome(name="ok", continues=True, orders=("DRAFT",), becomes="CONFIRMED"),
                 "changed": Outcome(name="changed", orders=("DRAFT",)),
+                "out_of_stock": Outcome(name="out_of_stock", orders=("DRAFT",), carries=fields_of(Shortage, "shortage")),
                 "empty": Outcome(name="empty", orders=("DRAFT",)),
                 "locked": Outcome(name="locked", orders=_NOT_DRAFT),
             },

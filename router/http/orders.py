@@ -1,33 +1,33 @@
-"""POST /orders and GET /orders/{id}."""
+"""Orders: make, read, change, confirm, cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Final, Self
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Header, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from router import capabilities
-from router.clock import utc_now
-from router.databases import Databases
+from router import capabilities, listing
 from router.errors import Refused
-from router.http.callers import KeyHeader, VendorHeader, admit
-from router.http.problems import Problem, ProblemRoute
+from router.http.api import Api
+from router.http.callers import REPLAYED, IdempotencyKey, build_caller
+from router.http.pages import After, Limit, Page, parse_cursor, to_page
+from router.http.problems import PROBLEMS, ProblemRoute
+from router.idempotency import once
 from router.ids import CatalogItemId, OrderId, VendorId
+from router.keys import Operation
 from router.orders import store
-from router.orders.lines import MOST_PER_LINE, Want
+from router.orders.lines import MOST_PER_LINE, Change, Want
 from router.orders.status import OrderStatus
 from router.orders.store import Order
 from router.phones import parse_msisdn
-from router.work import unit_of_work
+from router.rate_limits import Subject
+from router.work import Work, unit_of_work
 
 MOST_AMOUNT: Final = 250_000  # what M-Pesa moves at once
 MOST_LINES: Final = 50
-REPLAYED: Final = "Idempotent-Replayed"
-# What an Idempotency-Key may look like: printable, as clients make them.
-KEY_PATTERN: Final = r"^[\x21-\x7e]+$"
 
 
 class LineIn(BaseModel):
@@ -37,6 +37,34 @@ class LineIn(BaseModel):
 
     item_id: UUID
     qty: Annotated[int, Field(strict=True, ge=1, le=MOST_PER_LINE)]
+
+
+class _Moved(Exception):
+    """The catalogue has moved away from a draft."""
+
+    def __init__(self, what: Sequence[Change]) -> None:
+        super().__init__()
+        self.what = what
+
+
+class LinesIn(BaseModel):
+    """What to put into a draft and what to take out; what is taken out comes first."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"add": [{"item_id": "c7af4716-f9ab-465d-9afb-f1047bf37a40", "qty": 2}], "remove": []}]},
+    )
+
+    add: Annotated[list[LineIn], Field(max_length=MOST_LINES)] = []
+    remove: Annotated[list[LineIn], Field(max_length=MOST_LINES)] = []
+
+
+class CancelIn(BaseModel):
+    """Why it is cancelled; it stays with the order."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "the shop is closed"}]})
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)] = "vendor"
 
 
 class OrderIn(BaseModel):
@@ -92,30 +120,27 @@ class OrderOut(BaseModel):
     paid_at: datetime | None
 
 
-def build_routes(databases: Databases, clock: Callable[[], datetime] = utc_now) -> APIRouter:
-    """Return the routes; `clock` gives the time of the request, aware UTC."""
+def build_routes(api: Api) -> APIRouter:
+    """Return the routes."""
     routes = APIRouter(tags=["orders"], route_class=ProblemRoute, responses=PROBLEMS)
-
-    def caller(vendor: VendorHeader = None, key: KeyHeader = None) -> VendorId:
-        return admit(databases, vendor=vendor, key=key)
+    databases, clock = api.databases, api.clock
+    reader, writer = (build_caller(api, operation) for operation in (Operation.READ_ORDERS, Operation.WRITE_ORDERS))
 
     @routes.post("/orders", status_code=status.HTTP_201_CREATED)
     def create_order(
-        body: OrderIn,
-        response: Response,
-        vendor_id: Annotated[VendorId, Depends(caller)],
-        idempotency_key: Annotated[str | None, Header(max_length=255, pattern=KEY_PATTERN)] = None,
+        body: OrderIn, response: Response, vendor_id: Annotated[VendorId, Depends(writer)], idempotency_key: IdempotencyKey = None
     ) -> OrderOut:
         """Make a draft. The same Idempotency-Key with the same body returns the order it made; without a key, two are made."""
         if body.vendor_id != vendor_id:
             raise Refused("vendor_mismatch", "vendor_id in the body is not the vendor of the header x-vendor-id")
+        api.limits.check(Subject.CUSTOMER, f"{vendor_id}:{body.customer_phone}")
         order_id = OrderId(uuid4())
         with unit_of_work(databases, vendor_id) as work:
             order = store.create(
                 work,
                 customer_phone=body.customer_phone,
                 amount=body.amount,
-                lines=[Want(item_id=CatalogItemId(line.item_id), qty=line.qty) for line in body.lines],
+                lines=_wants(body.lines),
                 idempotency_key=idempotency_key,
                 request_sha256=sha256(body.model_dump_json().encode()).digest(),
                 now=clock(),
@@ -126,27 +151,128 @@ def build_routes(databases: Databases, clock: Callable[[], datetime] = utc_now) 
             response.headers[REPLAYED] = "true"
         return _out(vendor_id, order)
 
+    @routes.get("/orders")
+    def list_orders(
+        vendor_id: Annotated[VendorId, Depends(reader)],
+        order_status: Annotated[OrderStatus | None, Query(alias="status")] = None,
+        customer_id: UUID | None = None,
+        limit: Limit = 50,
+        after: After = None,
+    ) -> Page[OrderOut]:
+        """List orders, the oldest first."""
+        place = parse_cursor(after)
+        capabilities.require(databases, vendor_id, capabilities.ORDERS)
+        with unit_of_work(databases, vendor_id) as work:
+            wanted = {"status": order_status, "customer_id": customer_id}
+            rows = listing.list_rows(work, listing.ORDERS, after=place, limit=limit, **wanted)
+            orders = [_existing(work, row["id"]) for row in rows]
+        places = [(row["created_at"], row["id"]) for row in rows]
+        return to_page([_out(vendor_id, order) for order in orders], places, limit)
+
     @routes.get("/orders/{order_id}")
-    def get_order(order_id: UUID, vendor_id: Annotated[VendorId, Depends(caller)]) -> OrderOut:
+    def get_order(order_id: UUID, vendor_id: Annotated[VendorId, Depends(reader)]) -> OrderOut:
         """Return one order of this vendor."""
         capabilities.require(databases, vendor_id, capabilities.ORDERS)
         with unit_of_work(databases, vendor_id) as work:
-            order = store.get(work, OrderId(order_id))
-        if order is None:
-            raise Refused("unknown_order", "this vendor has no such order")
-        return _out(vendor_id, order)
+            return _out(vendor_id, _existing(work, order_id))
+
+    def write(
+        what: str, vendor_id: VendorId, order_id: UUID, key: str | None, response: Response, change: Callable[[Work, Order], None]
+    ) -> OrderOut:
+        capabilities.require(databases, vendor_id, capabilities.ORDERS)
+        with unit_of_work(databases, vendor_id) as work:
+
+            def do() -> OrderOut:
+                change(work, _existing(work, order_id))
+                return _out(vendor_id, _existing(work, order_id))
+
+            answer, replayed = once(work, key, f"{what} {order_id}", kind=OrderOut, do=do, now=clock())
+        if replayed:
+            response.headers[REPLAYED] = "true"
+        return answer
+
+    @routes.post("/orders/{order_id}/lines")
+    def change_lines(
+        order_id: UUID,
+        body: LinesIn,
+        response: Response,
+        vendor_id: Annotated[VendorId, Depends(writer)],
+        idempotency_key: IdempotencyKey = None,
+    ) -> OrderOut:
+        """Put items into a draft and take items out, at the prices of now."""
+
+        def change(work: Work, order: Order) -> None:
+            add, remove = _wants(body.add), _wants(body.remove)
+            edited = store.edit(work, order_id=order.id, customer_id=order.customer_id, add=add, remove=remove, now=clock())
+            match edited:
+                case store.OutOfStock(name=name, left=left):
+                    raise Refused("out_of_stock", f"only {left} of {name} can be had")
+                case store.Locked(status=found):
+                    raise _locked(found)
+
+        return write(f"lines {body.model_dump_json()}", vendor_id, order_id, idempotency_key, response, change)
+
+    @routes.post("/orders/{order_id}/confirm")
+    def confirm_order(
+        order_id: UUID,
+        response: Response,
+        vendor_id: Annotated[VendorId, Depends(writer)],
+        idempotency_key: IdempotencyKey = None,
+    ) -> OrderOut:
+        """Freeze an order's lines and total, and take its items off the stock. 409 `order_changed` when the catalogue has moved:
+        read the order, which is then up to date, and confirm again."""
+        now = clock()
+
+        def change(work: Work, order: Order) -> None:
+            match store.confirm(work, order_id=order.id, now=now):
+                case store.Changed(what=what):
+                    raise _Moved(what)
+                case store.Empty():
+                    raise Refused("order_empty", "the order has no lines")
+                case store.Locked(status=found):
+                    raise _locked(found)
+
+        try:
+            return write("confirm", vendor_id, order_id, idempotency_key, response, change)
+        except _Moved as moved:
+            with unit_of_work(databases, vendor_id) as work:  # the write was undone, and a repeat of its key has to confirm
+                store.confirm(work, order_id=OrderId(order_id), now=now)
+            told = "; ".join(f"{each.name}: {each.kind} {each.before} -> {each.after}" for each in moved.what)
+            raise Refused("order_changed", f"the draft is brought up to date, look at it and confirm again: {told}") from None
+
+    @routes.post("/orders/{order_id}/cancel")
+    def cancel_order(
+        order_id: UUID,
+        body: CancelIn,
+        response: Response,
+        vendor_id: Annotated[VendorId, Depends(writer)],
+        idempotency_key: IdempotencyKey = None,
+    ) -> OrderOut:
+        """Cancel a draft or a confirmed order, and give back what it held."""
+
+        def change(work: Work, order: Order) -> None:
+            answer = store.cancel(work, order_id=order.id, reason=body.reason, now=clock())
+            if isinstance(answer, store.Locked):
+                raise _locked(answer.status)
+
+        return write(f"cancel {body.model_dump_json()}", vendor_id, order_id, idempotency_key, response, change)
 
     return routes
 
 
-PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
-    401: {"model": Problem, "description": "The key is missing or wrong"},
-    403: {"model": Problem, "description": "The key, the body or the capabilities do not allow it for this vendor"},
-    404: {"model": Problem, "description": "No such vendor or order"},
-    409: {"model": Problem, "description": "The Idempotency-Key belongs to another request, or the shelf is empty"},
-    422: {"model": Problem, "description": "A field is wrong; `errors` names it"},
-    503: {"model": Problem, "description": "A database is away: try again"},
-}
+def _wants(lines: Sequence[LineIn]) -> list[Want]:
+    return [Want(item_id=CatalogItemId(line.item_id), qty=line.qty) for line in lines]
+
+
+def _existing(work: Work, order_id: UUID) -> Order:
+    order = store.get(work, OrderId(order_id))
+    if order is None:
+        raise Refused("unknown_order", "this vendor has no such order")
+    return order
+
+
+def _locked(found: OrderStatus) -> Refused:
+    return Refused("order_locked", f"an order that is {found} does not allow this")
 
 
 def _out(vendor_id: VendorId, order: Order) -> OrderOut:

@@ -11,18 +11,22 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from router.errors import Refused, Unavailable
+from router.errors import Refused, Throttled, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
 KEY_HEADER: Final = "x-internal-key"
 STATUS: Final = {
     "key_unknown": HTTPStatus.UNAUTHORIZED,
+    "key_operation": HTTPStatus.FORBIDDEN,
     "key_vendor_mismatch": HTTPStatus.FORBIDDEN,
     "vendor_mismatch": HTTPStatus.FORBIDDEN,
     "capability_off": HTTPStatus.FORBIDDEN,
     "unknown_vendor": HTTPStatus.NOT_FOUND,
     "unknown_order": HTTPStatus.NOT_FOUND,
+    "unknown_customer": HTTPStatus.NOT_FOUND,
+    "unknown_payment": HTTPStatus.NOT_FOUND,
+    "bad_month": HTTPStatus.UNPROCESSABLE_ENTITY,
     "idempotency_key_reused": HTTPStatus.CONFLICT,
     "out_of_stock": HTTPStatus.CONFLICT,
     "unknown_item": HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -44,6 +48,20 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] = []
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "The key is missing, wrong, expired or revoked"},
+    403: {"model": Problem, "description": "The key, the body or the capabilities do not allow it for this vendor"},
+    404: {"model": Problem, "description": "There is no such thing at this vendor"},
+    409: {
+        "model": Problem,
+        "description": "What stands there does not allow it, or the Idempotency-Key belongs to another request",
+    },
+    422: {"model": Problem, "description": "A field is wrong; `errors` names it"},
+    429: {"model": Problem, "description": "Too often: wait for the seconds of Retry-After"},
+    503: {"model": Problem, "description": "A database is away: try again"},
+}
 
 
 class InvalidField(Exception):
@@ -74,10 +92,12 @@ class ProblemRoute(APIRoute):
                 return _unprocessable([FieldError(field="body", message="not JSON in UTF-8, or nested too deeply")])
             except InvalidField as error:
                 return _unprocessable([FieldError(field=error.field, message=str(error))])
+            except Throttled as error:
+                return _answer(HTTPStatus.TOO_MANY_REQUESTS, error.code, str(error), (), retry_after=error.seconds)
             except Refused as error:
                 return _answer(STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), ())
             except Unavailable as error:
-                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), ())
+                return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), (), retry_after=RETRY_AFTER_SECONDS)
 
         return answer
 
@@ -87,9 +107,11 @@ def _unprocessable(errors: Sequence[FieldError]) -> Response:
     return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, errors)
 
 
-def _answer(status: HTTPStatus, code: str, detail: str, errors: Sequence[FieldError]) -> Response:
+def _answer(
+    status: HTTPStatus, code: str, detail: str, errors: Sequence[FieldError], *, retry_after: int | None = None
+) -> Response:
     problem = Problem(type=f"urn:soko:{code}", title=status.phrase, status=status, detail=detail, errors=list(errors))
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(problem.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
 
-from router import capabilities, catalog, events, metering
+from router import capabilities, events, metering, stock
 from router.catalog import CatalogItem
 from router.customers import recognise
 from router.errors import Broken, Refused
@@ -17,72 +17,15 @@ from router.events import EventType
 from router.ids import CatalogItemId, CustomerId, OrderId
 from router.json_values import JSON, storable_text
 from router.metering import Meter
+from router.orders import statements as sql
 from router.orders.lines import Change, Line, TooMany, Want, combine, reprice
 from router.orders.status import OrderAction, OrderStatus, advance
 from router.work import Work
 
 CHAT: Final = "chat"
 API: Final = "api"
+HOLD_HOURS: Final = 48  # how long a confirmed order keeps its items; vendors_with_work says it in SQL
 OPEN_AMOUNT: Final = "Order"  # the name of the only line of an order that came as an amount
-
-LINES: Final = """
-    coalesce((SELECT json_agg(json_build_object('position', l.position, 'item_id', l.item_id, 'name', l.name, 'unit', l.unit,
-        'qty', l.qty, 'price', l.price, 'total', l.total) ORDER BY l.position)
-      FROM order_lines l WHERE l.vendor_id = o.vendor_id AND l.order_id = o.id), '[]') AS lines
-    """
-COLUMNS: Final = f"""
-    o.id, o.number, o.customer_id, o.status, o.source, o.total, o.created_at, o.confirmed_at, o.paid_at, o.receipt, {LINES}
-    """
-GET: Final = f"SELECT {COLUMNS} FROM orders o WHERE o.vendor_id = %(vendor_id)s AND o.id = %(id)s"  # noqa: S608 — constant columns
-# A lock and the reading of lines are two statements (sent together): a lock that had to wait sees the new order row, but
-# lines read by the same statement would be those from before the wait.
-LOCK: Final = "SELECT FROM orders WHERE vendor_id = %(vendor_id)s AND id = %(id)s FOR UPDATE"
-# The order asked for, and any other open one of the same chat: there may be only one.
-OPEN: Final = """
-    vendor_id = %(vendor_id)s AND (id = %(id)s
-      OR (customer_id = %(customer_id)s AND source = 'chat' AND status IN ('DRAFT', 'CONFIRMED')))
-    """
-LOCK_OPEN: Final = f"SELECT FROM orders WHERE {OPEN} ORDER BY id FOR UPDATE"
-LIST_OPEN: Final = f"SELECT {COLUMNS} FROM orders o WHERE {OPEN}"  # noqa: S608 — constant columns and condition
-GET_BY_KEY: Final = f"""
-    SELECT {COLUMNS}, o.request_sha256 FROM orders o WHERE o.vendor_id = %s AND o.idempotency_key = %s
-    """  # noqa: S608 — constant columns
-CREATE: Final = """
-    WITH number AS (
-      INSERT INTO order_numbers (vendor_id, last) VALUES (%(vendor_id)s, 1)
-      ON CONFLICT (vendor_id) DO UPDATE SET last = order_numbers.last + 1 RETURNING last
-    )
-    INSERT INTO orders (vendor_id, id, number, customer_id, source, created_at, updated_at, idempotency_key, request_sha256)
-    SELECT %(vendor_id)s, %(id)s, 'S' || lpad(last::text, greatest(4, length(last::text)), '0'), %(customer_id)s, %(source)s,
-      %(now)s, %(now)s, %(idempotency_key)s, %(request_sha256)s FROM number
-    ON CONFLICT (vendor_id, idempotency_key) DO NOTHING RETURNING number
-    """
-DELETE_LINES: Final = """
-    DELETE FROM order_lines WHERE vendor_id = %(vendor_id)s AND order_id = %(id)s AND NOT position = ANY(%(positions)s)
-    """
-WRITE_LINES: Final = """
-    INSERT INTO order_lines (vendor_id, order_id, position, item_id, name, unit, qty, price, total)
-    SELECT %(vendor_id)s, %(id)s, l.position, l.item_id, l.name, l.unit, l.qty, l.price, l.total
-    FROM jsonb_to_recordset(%(lines)s::jsonb)
-      AS l(position integer, item_id uuid, name text, unit text, qty integer, price integer, total bigint)
-    ON CONFLICT (vendor_id, order_id, position)
-      DO UPDATE SET name = excluded.name, unit = excluded.unit, qty = excluded.qty, price = excluded.price, total = excluded.total
-    """
-WRITE_TOTAL: Final = """
-    UPDATE orders SET total = %(total)s, updated_at = %(now)s WHERE vendor_id = %(vendor_id)s AND id = %(id)s AND status = 'DRAFT'
-    """
-CONFIRM: Final = """
-    UPDATE orders SET status = 'CONFIRMED', confirmed_at = %(now)s, updated_at = %(now)s
-    WHERE vendor_id = %(vendor_id)s AND id = %(id)s AND status = 'DRAFT'
-    """
-CANCEL: Final = """
-    UPDATE orders SET status = 'CANCELLED', cancelled_at = %(now)s, cancel_reason = %(reason)s, updated_at = %(now)s
-    WHERE vendor_id = %(vendor_id)s AND id = %(id)s AND status IN ('DRAFT', 'CONFIRMED')
-    """
-PAY: Final = """
-    UPDATE orders SET status = 'PAID', paid_at = %(now)s, receipt = %(receipt)s, updated_at = %(now)s
-    WHERE vendor_id = %(vendor_id)s AND id = %(id)s AND status = 'CONFIRMED' RETURNING number, total
-    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +101,7 @@ class Amended:
 
 def get(work: Work, order_id: OrderId) -> Order | None:
     """Return the order with its lines; None before its first item was put in."""
-    row = work.conn.execute(GET, {"vendor_id": work.vendor_id, "id": order_id}).fetchone()
+    row = work.conn.execute(sql.GET, {"vendor_id": work.vendor_id, "id": order_id}).fetchone()
     return None if row is None else _order(row)
 
 
@@ -171,7 +114,7 @@ def edit(
     """
     capabilities.require(work.databases, work.vendor_id, capabilities.ORDERS)
     values = {"vendor_id": work.vendor_id, "id": order_id, "customer_id": customer_id}
-    found = [_order(row) for row in _locked(work, LOCK_OPEN, LIST_OPEN, values)]
+    found = [_order(row) for row in _locked(work, sql.LOCK_OPEN, sql.LIST_OPEN, values)]
     mine = next((order for order in found if order.id == order_id), None)
     other = next((order for order in found if order.id != order_id), None)
     if mine is not None and advance(mine.status, OrderAction.ADD_ITEM) is None:
@@ -198,11 +141,13 @@ def confirm(work: Work, *, order_id: OrderId, now: datetime) -> Confirmed | Chan
         return Locked(status=order.status)
     if not order.lines:
         return Empty()
-    lines, what = reprice(order.lines, _items(work))
+    items = stock.lock(work, (line.item_id for line in order.lines))
+    lines, what = reprice(order.lines, items)
     if what:
         _write(work, order_id, lines, now=now)
         return Changed(order=_existing(work, order_id), what=what)
-    _one(work.conn.execute(CONFIRM, {"vendor_id": work.vendor_id, "id": order_id, "now": now}).rowcount, order_id)
+    stock.take(work, order_id, items)
+    _one(work.conn.execute(sql.CONFIRM, {"vendor_id": work.vendor_id, "id": order_id, "now": now}).rowcount, order_id)
     _tell(work, EventType.ORDER_CONFIRMED, order, now=now)
     metering.record(work, meter=Meter.ORDER_CONFIRMED, key=str(order_id), now=now)
     return Confirmed(order=_existing(work, order_id))
@@ -216,6 +161,12 @@ def cancel(work: Work, *, order_id: OrderId, reason: str, now: datetime) -> Canc
     if order is not None:
         _cancel(work, order, reason=reason, now=now)
     return Cancelled()
+
+
+def list_overdue(work: Work, *, confirmed_before: datetime, limit: int) -> list[OrderId]:
+    """List confirmed orders that nobody has paid since, oldest first; one whose payment is open or in doubt is not among them."""
+    values = {"vendor_id": work.vendor_id, "before": confirmed_before, "limit": limit}
+    return [OrderId(row["id"]) for row in work.conn.execute(sql.OVERDUE, values)]
 
 
 def amend(work: Work, *, order_id: OrderId, new_order_id: OrderId, now: datetime) -> Amended | Locked:
@@ -234,7 +185,7 @@ def amend(work: Work, *, order_id: OrderId, new_order_id: OrderId, now: datetime
 def pay(work: Work, *, order_id: OrderId, receipt: str | None, now: datetime) -> bool:
     """Move CONFIRMED to PAID; False, and nothing moved, when it was not CONFIRMED."""
     values = {"vendor_id": work.vendor_id, "id": order_id, "receipt": receipt, "now": now}
-    row = work.conn.execute(PAY, values).fetchone()
+    row = work.conn.execute(sql.PAY, values).fetchone()
     if row is None:
         return False
     data: Mapping[str, JSON] = {"number": row["number"], "total": row["total"], "receipt": receipt}
@@ -300,7 +251,7 @@ def _create(
         "idempotency_key": idempotency_key,
         "request_sha256": request_sha256,
     }
-    return work.conn.execute(CREATE, values).rowcount == 1
+    return work.conn.execute(sql.CREATE, values).rowcount == 1
 
 
 def _write(work: Work, order_id: OrderId, lines: Sequence[Line], *, now: datetime) -> None:
@@ -314,15 +265,17 @@ def _write(work: Work, order_id: OrderId, lines: Sequence[Line], *, now: datetim
         "now": now,
     }
     with work.conn.pipeline():
-        work.conn.execute(DELETE_LINES, values)
-        work.conn.execute(WRITE_LINES, values)
-        written = work.conn.execute(WRITE_TOTAL, values)
+        work.conn.execute(sql.DELETE_LINES, values)
+        work.conn.execute(sql.WRITE_LINES, values)
+        written = work.conn.execute(sql.WRITE_TOTAL, values)
     _one(written.rowcount, order_id)
 
 
 def _cancel(work: Work, order: Order, *, reason: str, now: datetime) -> None:
+    if order.status is OrderStatus.CONFIRMED:
+        stock.give_back(work, order.id)
     values = {"vendor_id": work.vendor_id, "id": order.id, "reason": storable_text(reason), "now": now}
-    _one(work.conn.execute(CANCEL, values).rowcount, order.id)
+    _one(work.conn.execute(sql.CANCEL, values).rowcount, order.id)
     _tell(work, EventType.ORDER_CANCELLED, order, now=now, reason=reason)
 
 
@@ -332,14 +285,14 @@ def _tell(work: Work, kind: EventType, order: Order, *, now: datetime, reason: s
 
 
 def _by_key(work: Work, idempotency_key: str, request_sha256: bytes) -> Order | None:
-    row = work.conn.execute(GET_BY_KEY, (work.vendor_id, idempotency_key)).fetchone()
+    row = work.conn.execute(sql.GET_BY_KEY, (work.vendor_id, idempotency_key)).fetchone()
     if row is not None and row["request_sha256"] != request_sha256:
         raise Refused("idempotency_key_reused", "this Idempotency-Key was used for another request")
     return None if row is None else _order(row)
 
 
 def _lock(work: Work, order_id: OrderId) -> Order | None:
-    rows = _locked(work, LOCK, GET, {"vendor_id": work.vendor_id, "id": order_id})
+    rows = _locked(work, sql.LOCK, sql.GET, {"vendor_id": work.vendor_id, "id": order_id})
     return _order(rows[0]) if rows else None
 
 
@@ -365,7 +318,7 @@ def _one(rows: int, order_id: OrderId) -> None:
 
 
 def _items(work: Work) -> Mapping[CatalogItemId, CatalogItem]:
-    return {item.id: item for item in catalog.list_items(work.databases, work.vendor_id)}
+    return {item.id: item for item in stock.list_shelf(work)}
 
 
 def _open_line(amount: int) -> tuple[Line, ...]:

@@ -33,10 +33,7 @@ _FILL_IDS: Final = """
 # One prompt at a time on a phone, over all vendors of this database; the transaction's end gives the phone back.
 _HOLD_PHONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stk:' || %s, 0))"
 _OPEN_PROMPT: Final = """
-    SELECT count(*) AS prompts FROM stk_attempts
-     WHERE msisdn = %(msisdn)s AND intent_id <> %(intent_id)s
-       AND (dispatched_at > %(since)s AND status IN ('dispatched', 'accepted', 'ambiguous')
-            OR dispatched_at > %(same_amount_since)s AND amount = %(amount)s AND status NOT IN ('failed', 'rejected'))
+    SELECT has_prompt_in_the_way(%(msisdn)s, %(intent_id)s, %(since)s, %(amount)s, %(same_amount_since)s) AS found
     """
 
 
@@ -68,7 +65,7 @@ def has_open_prompt(work: Work, intent: Intent, *, since: datetime, same_amount_
             "same_amount_since": same_amount_since,
         },
     ).fetchone()
-    return row is not None and row["prompts"] > 0
+    return row is not None and bool(row["found"])
 
 
 def dispatch(

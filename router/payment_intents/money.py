@@ -17,13 +17,14 @@ _ADD_PAYMENT: Final = """
 _ADD_RECEIPT: Final = """
     UPDATE payments SET receipt = %(receipt)s, payer = coalesce(payer, %(payer)s), confirmed_by = 'callback+query'
      WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s AND receipt IS NULL
-       AND NOT EXISTS (SELECT 1 FROM payments WHERE receipt = %(receipt)s)
+       AND NOT is_receipt_known(%(receipt)s)
     """
 
 
 def has_receipt(work: Work, receipt: str) -> bool:
     """Tell whether a receipt stands for a payment already, whichever channel told of it."""
-    return work.conn.execute("SELECT 1 FROM payments WHERE receipt = %s", (receipt,)).fetchone() is not None
+    row = work.conn.execute("SELECT is_receipt_known(%s) AS known", (receipt,)).fetchone()
+    return row is not None and bool(row["known"])
 
 
 def take_money(work: Work, intent: Intent, *, receipt: str | None, payer: str | None, confirmed_by: str, now: datetime) -> bool:

@@ -35,7 +35,7 @@ _KEEP_SHORTCODE: Final = """
 
 def list_shortcodes(work: Work) -> list[Shortcode]:
     """Read the vendor's active shortcodes from the platform."""
-    with work.databases.platform() as conn:
+    with work.databases.platform(work.vendor_id) as conn:
         return [Shortcode(**row) for row in conn.execute(_ACTIVE_SHORTCODES, (work.vendor_id,))]
 
 

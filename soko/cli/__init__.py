@@ -7,18 +7,26 @@ anything slow (pydantic, FastAPI, psycopg, rq, …) stay inside the command's bo
 import typer
 
 from soko.cli import (
+    api,
+    catalog,
     chat,
     config,
     conversation,
     database,
     demo,
+    flow_tools,
+    flow_traces,
     inbox,
     init,
+    key,
     migrate,
     payment,
     publishing,
+    record,
     replay,
     running,
+    usage,
+    vendor,
     version,
 )
 from soko.cli.failures import CarefulGroup
@@ -32,19 +40,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (
+PARTS = (
     demo,
     running,
+    flow_tools,
+    flow_traces,
     publishing,
     chat,
     replay,
     init,
+    record,
     inbox,
     conversation,
     payment,
+    catalog,
+    key,
+    api,
+    usage,
     migrate,
     database,
+    vendor,
     config,
     version,
-):
-    app.add_typer(part.commands)
+)
+for commands in dict.fromkeys(part.commands for part in PARTS):  # several files may add to one group
+    app.add_typer(commands)

@@ -115,7 +115,6 @@ def _run(talk: "Chat", line: str, flows: Path, *, stop: bool) -> None:
 
 def _do(talk: "Chat", line: str, flows: Path) -> None:
     from conversation.authoring.transcripts import CustomerWrites
-    from soko.replay.chat import CannotDo
 
     word, _, rest = line.partition(" ")
     rest = rest.strip()

@@ -72,7 +72,7 @@ def _tenant_url(settings: "Settings", urls: "Urls", vendor: UUID) -> str:
         target = databases.target_of(VendorId(vendor))
         if target == SHARED:
             return urls.ops
-        with databases.ops_at(target) as conn:
+        with databases.across(target) as conn:
             info = conn.info
             login = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
             if info.host.startswith("/"):

@@ -21,11 +21,12 @@ FAST: Final = ("fsync=off", "shared_buffers=16MB")
 
 
 class Database(StrEnum):
-    """What can be migrated; a tenant is a dedicated ops database, named by DATABASE_URL."""
+    """What can be migrated; a tenant is the dedicated ops database at DATABASE_URL, tenants are all of them."""
 
     PLATFORM = "platform"
     OPS = "ops"
     TENANT = "tenant"
+    TENANTS = "tenants"
 
 
 class Seeded(StrEnum):
@@ -37,17 +38,24 @@ class Seeded(StrEnum):
 
 @commands.command()
 def migrate(
-    database: Annotated[Database | None, typer.Argument(help="platform, ops or tenant; without one: platform and ops")] = None,
+    database: Annotated[Database | None, typer.Argument(help="platform, ops, tenant, tenants; without one the first two")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="change nothing: do the migrations make, from nothing, the tables that the code has?")
     ] = False,
 ) -> None:
-    """Bring a database to the newest tables; `tenant` is the one at DATABASE_URL. Safe to repeat, and for several at once."""
+    """Bring a database to the newest tables; `tenant` is the one at DATABASE_URL. Safe to repeat, and for several at once.
+
+    `tenants` are all dedicated databases: each is migrated whole or left as it was, and the report says which. Exit 1 when one
+    of them failed: repair it and repeat.
+    """
     if check:
         _check(database)
         return
     if database is Database.TENANT:
         _upgrade("tenant", _tenant_url(), "ops")
+        return
+    if database is Database.TENANTS:
+        _upgrade_tenants()
         return
     with _engines() as urls:
         if database in (None, Database.PLATFORM):
@@ -81,6 +89,24 @@ def _upgrade(name: str, url: str, which: str) -> None:
     before = upgrade(url, Which(which))
     head = heads()[Which(which)]
     typer.echo(f"{name}: already at {head}" if before == head else f"{name}: {before or 'nothing'} -> {head}")
+
+
+def _upgrade_tenants() -> None:
+    from router.tenants import migrate_all
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    settings = load_settings()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        done = []
+        for migrated in migrate_all(databases, admin_url=urls.ops):
+            typer.echo(str(migrated))
+            done.append(migrated)
+    failed = [migrated.name for migrated in done if migrated.error]
+    if failed:
+        fail(f"{len(failed)} of {len(done)} dedicated databases are as they were: {', '.join(failed)}. Repair them, then repeat.")
+    typer.echo(f"All {len(done)} dedicated databases have the newest tables.", err=True)
 
 
 def _check(database: Database | None) -> None:

@@ -28,7 +28,9 @@ BAD_USAGE: Final = 2
 
 @commands.command()
 def replay(
-    paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; all of the flows without any")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; without any: all there are")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="tell which parts of the flows no transcript meets")] = False,
     fail_under: Annotated[

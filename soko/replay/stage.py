@@ -10,7 +10,7 @@ from typing import Final
 from conversation.authoring.coverage import Coverage, measure
 from conversation.authoring.load import load_bundle
 from conversation.authoring.transcripts import Transcript
-from conversation.context import Lexicons
+from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
@@ -32,7 +32,7 @@ class Stage:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
-        self._lexicons = Lexicons()
+        self._shelves = Shelves()
         self._load = cache(lambda folder: load_bundle(folder, CATALOGUE))
 
     def play(self, transcript: Transcript) -> Played:
@@ -69,7 +69,7 @@ class Stage:
         self._cloud_api.close()
 
     def _props(self, transcript: Transcript) -> Props:
-        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, lexicons=self._lexicons)
+        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, shelves=self._shelves)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import GivenOrder, Transcript
-from conversation.context import Lexicons
+from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
@@ -61,7 +61,7 @@ class Props:
 
     bundle: Bundle
     cloud_api: CloudApi
-    lexicons: Lexicons
+    shelves: Shelves
 
 
 class World:
@@ -85,7 +85,7 @@ class World:
             wakeups=Wakeups(None),
             clock=self.clock,
             observe=self.reports.append,
-            lexicons=props.lexicons,
+            shelves=props.shelves,
         )
         self._tools = Tools(
             databases=databases,
@@ -95,6 +95,7 @@ class World:
             wakeups=Wakeups(None),
             open_secret=_open_plain,
             clock=self.clock,
+            trace_days=1,
             callback_base_url=CALLBACKS,
         )
         self._receive = _callback_endpoint(databases)

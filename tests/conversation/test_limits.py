@@ -102,7 +102,7 @@ def test_a_retried_turn_hears_what_the_classifier_said_the_first_time(
     for limits, wamid in ((Limits(), "wamid.1"), (Limits(cost=40), "wamid.2")):
         chat.turns = Turns(
             databases=databases,
-            bundle=replace(flows, limits=limits),
+            flows=LiveFlows(replace(flows, limits=limits)),
             wakeups=Wakeups(None),
             clock=lambda: chat.now,
             observe=chat.reports.append,

@@ -20,6 +20,7 @@ from router.inbox import EntryKind
 from router.wakeups import Wakeups
 from router.work import unit_of_work
 from soko.assembly import load_flows
+from tests.operator import operating
 
 NUMBER = "100000000000001"
 
@@ -96,7 +97,7 @@ def chat(databases: Databases, vendor_id: VendorId, now: datetime) -> Chat:
 @pytest.fixture
 def broken_orders(chat: Chat) -> Iterator[None]:
     """Make every order line fail, as a bug of ours would."""
-    with chat.databases.ops(chat.vendor_id) as conn:
+    with operating(chat.databases, ops=True) as conn:
         conn.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$")
         conn.execute("CREATE TRIGGER broken BEFORE INSERT ON order_lines FOR EACH ROW EXECUTE FUNCTION broken()")
     yield
@@ -104,7 +105,7 @@ def broken_orders(chat: Chat) -> Iterator[None]:
 
 
 def mend(chat: Chat) -> None:
-    with chat.databases.ops(chat.vendor_id) as conn:
+    with operating(chat.databases, ops=True) as conn:
         conn.execute("DROP TRIGGER IF EXISTS broken ON order_lines")
         conn.execute("DROP FUNCTION IF EXISTS broken()")
 
@@ -193,7 +194,7 @@ def test_a_clock_that_runs_behind_does_not_turn_a_conversation_back(chat: Chat) 
 def test_an_update_for_a_number_that_nobody_owns_is_kept_and_answered(chat: Chat) -> None:
     chat.say(Text(text="Habari"), number="999999")
     chat.say(Text(text="Habari"), number="999999", wamid="wamid.1")
-    with chat.databases.platform() as conn:
+    with operating(chat.databases) as conn:
         (stray,) = conn.execute("SELECT phone_number_id, seen_count FROM stray_updates").fetchall()
     assert stray == {"phone_number_id": "999999", "seen_count": 2}
     assert chat.rows("SELECT id FROM inbox") == []

@@ -19,6 +19,7 @@ from router.ids import VendorId
 from router.wakeups import connect
 from soko.simulators.daraja import Kind, Vendor, build_app
 from soko.simulators.serving import running
+from tests.operator import operating
 from tests.payments.conftest import Mpesa
 from tests.payments.shop import Clock, Shop, open_plain
 
@@ -43,7 +44,7 @@ def till_mpesa(clock: Clock) -> Iterator[Mpesa]:
 def till_shop(databases: Databases, open_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Give the till vendor, with its secrets behind an env: reference."""
     monkeypatch.setenv("TILL_SECRETS", json.dumps(BUNDLE))
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         (row,) = conn.execute(
             """UPDATE vendor_shortcodes SET secret_ref = 'env:TILL_SECRETS', kind = 'till', business_shortcode = %s, party_b = %s
                WHERE vendor_id <> %s RETURNING vendor_id""",

@@ -12,6 +12,7 @@ from router.payment_intents import attempts, store
 from router.payment_intents.status import AttemptEvent
 from router.payment_intents.store import Intent
 from router.work import unit_of_work
+from tests.operator import operating
 from tests.payments.bodies import failure, success
 from tests.payments.conftest import Mpesa
 from tests.payments.shop import PHONE, Ordered, Shop
@@ -319,7 +320,7 @@ def test_two_workers_that_settle_two_intents_of_one_order_do_not_block_each_othe
 def test_a_callback_we_break_on_is_set_aside_and_holds_back_no_other(shop: Shop) -> None:
     """The database refuses: a guard that somebody adds tomorrow."""
     broken, sound = pushed(shop), pushed(shop, checkout="ws_CO_2", phone="254712000002", total=215)
-    with shop.databases.ops(shop.vendor_id) as conn:
+    with operating(shop.databases, ops=True) as conn:
         conn.execute("ALTER TABLE stk_attempts ADD CONSTRAINT no_430 CHECK (amount <> 430 OR claimed_at IS NULL)")
     try:
         shop.call_back(broken.id, success(broken))
@@ -332,7 +333,7 @@ def test_a_callback_we_break_on_is_set_aside_and_holds_back_no_other(shop: Shop)
         assert shop.states(broken.id)[0] == "processing"
         assert shop.states(sound.id)[0] == "paid"
     finally:
-        with shop.databases.ops(shop.vendor_id) as conn:
+        with operating(shop.databases, ops=True) as conn:
             conn.execute("ALTER TABLE stk_attempts DROP CONSTRAINT no_430")
     shop.clock.advance(minutes=10)
     settle_all(shop)

@@ -17,6 +17,7 @@ from router.payment_intents.store import Intent
 from router.wakeups import Job, Wakeups, connect, pending_flag
 from router.work import unit_of_work
 from soko.simulators.serving import running
+from tests.operator import operating
 from tests.payments.bodies import success
 from tests.payments.conftest import Quiet
 from tests.payments.shop import Shop
@@ -94,7 +95,7 @@ def test_a_forged_token_gets_404_and_leaves_no_trace(shop: Shop, web: httpx.Clie
 
 
 def test_the_token_of_one_vendor_opens_nothing_at_another(shop: Shop, web: httpx.Client, intent: Intent) -> None:
-    with shop.databases.platform() as conn:
+    with operating(shop.databases) as conn:
         (other,) = conn.execute("SELECT id FROM vendors WHERE id <> %s", (shop.vendor_id,)).fetchall()
     assert web.post(f"/hooks/pay/{other['id']}/{TOKEN}", content=success(intent)).status_code == 404
 

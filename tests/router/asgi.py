@@ -28,6 +28,10 @@ class Client:
         body = {"json": json} if content is None else {"content": content}
         return asyncio.run(self._send("POST", path, headers=dict(headers), **body))
 
+    def send(self, method: str, path: str, headers: Mapping[str, str], *, json: object) -> httpx.Response:
+        body = {} if method == "GET" else {"json": json}
+        return asyncio.run(self._send(method, path, headers=dict(headers), **body))
+
     async def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app)
         async with httpx.AsyncClient(transport=transport, base_url="http://soko.test") as client:

@@ -10,10 +10,11 @@ from router.errors import Broken, Refused
 from router.ids import VendorId
 from router.json_values import JSON
 from router.seeding import DUKA_LA_PILI
+from tests.operator import operating
 
 
 def execute(databases: Databases, statement: LiteralString, *values: object) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute(statement, values)
     databases.cache.forget()
 
@@ -40,7 +41,7 @@ def test_an_update_for_nobody_is_kept_once_and_counted(databases: Databases, now
     for body in bodies:
         channels.keep_stray(databases, phone_number_id="999", kind="message", body=body, now=now)
     channels.keep_stray(databases, phone_number_id=None, kind="other", body={"c": 1}, now=now)
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         rows = conn.execute("SELECT phone_number_id, kind, seen_count FROM stray_updates ORDER BY id").fetchall()
     assert rows == [
         {"phone_number_id": "999", "kind": "message", "seen_count": 2},
@@ -77,11 +78,11 @@ def test_the_catalogue_is_closed_without_its_capability(databases: Databases, ve
 
 def test_pages_cover_the_catalogue_and_end(databases: Databases, vendor_id: VendorId) -> None:
     everything = catalog.list_items(databases, vendor_id)
-    pages = [catalog.get_page(databases, vendor_id, page) for page in (1, 2, 3, 4)]
+    pages = [catalog.to_page(everything, page) for page in (1, 2, 3, 4)]
     assert [item for page in pages for item in page.items] == list(everything)
     assert [page.has_more for page in pages] == [True, True, False, False]
-    assert catalog.get_page(databases, vendor_id, 0) == pages[0]
-    assert catalog.get_page(databases, vendor_id, 1, size=len(everything)).has_more is False
+    assert catalog.to_page(everything, 0) == pages[0]
+    assert catalog.to_page(everything, 1, size=len(everything)).has_more is False
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import pytest
 
@@ -9,6 +8,7 @@ from router import conversations, customers
 from router.databases import Databases
 from router.errors import Broken
 from router.ids import VendorId
+from router.seeding import DUKA_LA_PILI
 from router.work import Work, unit_of_work
 
 PHONE, BSUID = "254700000001", "KE.1a2b"
@@ -88,9 +88,9 @@ def test_nobody_is_known_by_nothing(databases: Databases, vendor_id: VendorId, n
 
 
 def test_the_same_phone_at_two_vendors_is_two_customers(databases: Databases, work: Work, now: datetime) -> None:
-    other = Work(vendor_id=VendorId(UUID(int=7)), conn=work.conn, databases=databases)
     mine = customers.recognise(work, phone=PHONE, bsuid=None, name=None, now=now)
-    assert customers.recognise(other, phone=PHONE, bsuid=None, name=None, now=now).id != mine.id
+    with unit_of_work(databases, VendorId(DUKA_LA_PILI)) as other:
+        assert customers.recognise(other, phone=PHONE, bsuid=None, name=None, now=now).id != mine.id
 
 
 def _insert_unknown(databases: Databases, vendor_id: VendorId, now: datetime) -> None:

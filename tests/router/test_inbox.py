@@ -12,6 +12,7 @@ from router.databases import Databases
 from router.errors import Broken
 from router.ids import ConversationId, CustomerId, VendorId
 from router.inbox import EntryKind, NewEntry, is_pay
+from router.seeding import DUKA_LA_PILI
 from router.work import Work, unit_of_work
 
 PAY: tuple[str, ...] = (
@@ -162,10 +163,10 @@ def test_the_same_message_fifty_times_at_once_gives_one_id(databases: Databases,
 
 
 def test_the_same_source_id_of_another_kind_or_vendor_is_another_entry(databases: Databases, work: Work, now: datetime) -> None:
-    other = Work(vendor_id=VendorId(uuid4()), conn=work.conn, databases=databases)
     assert inbox.accept(work, entry(now)) is not None
     assert inbox.accept(work, entry(now, kind=EntryKind.STATUS)) is not None
-    assert inbox.accept(other, entry(now)) is not None
+    with unit_of_work(databases, VendorId(DUKA_LA_PILI)) as other:
+        assert inbox.accept(other, entry(now)) is not None
     assert inbox.accept(work, entry(now)) is None
 
 

@@ -12,7 +12,8 @@ from router.databases import Databases
 from router.errors import Broken, Unavailable
 from router.ids import OrderId, VendorId
 from router.orders.status import NEXT, OrderAction, OrderStatus, advance, draw
-from router.work import Work, unit_of_work
+from router.seeding import DUKA_LA_PILI
+from router.work import unit_of_work
 from tests.router.chats import give_money, open_chat
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -199,8 +200,7 @@ def test_one_customer_has_one_open_chat_order(databases: Databases, vendor_id: V
 
 
 def test_two_vendors_may_have_the_same_order_number(databases: Databases, vendor_id: VendorId) -> None:
-    with databases.ops(vendor_id) as conn:
-        for vendor in (vendor_id, VendorId(uuid4())):
-            work = Work(vendor_id=vendor, conn=conn, databases=databases)
+    for vendor in (vendor_id, VendorId(DUKA_LA_PILI)):
+        with unit_of_work(databases, vendor) as work:
             values = {"vendor_id": vendor, "id": uuid4(), "customer_id": open_chat(work, NOW).customer_id, "now": NOW}
-            conn.execute(INSERT, values | {"number": "S0001", "status": "DRAFT"})
+            work.conn.execute(INSERT, values | {"number": "S0001", "status": "DRAFT"})

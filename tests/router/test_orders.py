@@ -17,6 +17,7 @@ from router.orders.lines import Change, ChangeKind, Want
 from router.orders.status import OrderStatus
 from router.orders.store import Amended, Cancelled, Changed, Confirmed, Edited, Empty, Locked, Order, OutOfStock
 from router.work import Work, unit_of_work
+from tests.operator import operating
 from tests.router.chats import give_money, open_chat
 
 ANY_REQUEST = sha256(b"one").digest()
@@ -63,7 +64,7 @@ def confirmed(work: Work, order_id: OrderId, now: datetime) -> Order:
 
 
 def set_item(databases: Databases, sku: str, column: LiteralString, value: object) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute(f"UPDATE catalog_items SET {column} = %s WHERE sku = %s", (value, sku))
     databases.cache.forget()
 
@@ -114,7 +115,7 @@ def test_an_item_that_is_not_in_the_catalogue_is_refused(work: Work, now: dateti
 
 
 def test_without_the_capability_no_order_is_touched(databases: Databases, work: Work, now: datetime, order_id: OrderId) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute("UPDATE vendor_capabilities SET enabled = false WHERE capability_key = 'commerce.orders'")
     databases.cache.forget()
     with pytest.raises(Refused) as refused:

@@ -7,11 +7,14 @@ from fastapi import FastAPI
 from httpx import Response
 
 from router.databases import Databases
-from router.http.orders import build_routes
+from router.http.api import Api
+from router.http.routes import build_routes
 from router.ids import VendorId
 from router.keys import hash_key
+from router.rate_limits import RateLimits
 from router.seeding import DUKA_LA_PILI, MAMA_DUKA
 from router.seeds import development
+from tests.operator import operating
 from tests.router.asgi import Client
 
 HEADERS = {"x-vendor-id": str(MAMA_DUKA), "x-internal-key": "dev-internal-secret"}
@@ -22,7 +25,7 @@ UNGA = str(development.MAMA_DUKA.id_of("unga-2kg"))
 @pytest.fixture
 def client(databases: Databases, now: datetime) -> Client:
     app = FastAPI()
-    app.include_router(build_routes(databases, clock=lambda: now))
+    app.include_router(build_routes(Api(databases=databases, limits=RateLimits(None), clock=lambda: now)))
     return Client(app)
 
 
@@ -38,7 +41,7 @@ def fields(answer: Response) -> list[str]:
 
 
 def execute(databases: Databases, statement: LiteralString, *values: object) -> None:
-    with databases.platform() as conn:
+    with operating(databases) as conn:
         conn.execute(statement, values)
     databases.cache.forget()
 
@@ -226,7 +229,7 @@ def test_a_database_that_is_away_is_503(now: datetime) -> None:
     away = "postgresql://postgres@127.0.0.1:1/none"
     databases = Databases(platform_url=away, ops_url=away, resolve_secret=str)
     app = FastAPI()
-    app.include_router(build_routes(databases, clock=lambda: now))
+    app.include_router(build_routes(Api(databases=databases, limits=RateLimits(None), clock=lambda: now)))
     answer = post(Client(app))
     databases.close()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.databases import Databases
 from soko.settings import Settings
 from tests.soko.test_cli import ROOT, soko
 
@@ -13,7 +14,9 @@ PAGE = ROOT / "docs" / "authoring.md"
 BLOCK = re.compile(r"^```(console|yaml) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_page_tells_what_happens(settings: Settings, databases: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_tells_what_happens(
+    settings: Settings, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("home", "platform_url", "ops_url", "redis_url"):
         monkeypatch.setenv(f"SOKO_{name.upper()}", str(getattr(settings, name)))

@@ -22,11 +22,12 @@ from conversation.authoring.matching import ChatLine, Reply
 from conversation.authoring.read_transcripts import parse_act, read_transcripts
 from conversation.authoring.transcript_yaml import Wrong
 from conversation.authoring.transcripts import ClockMoves, CustomerWrites
-from router.databases import SHARED, Databases
+from router.databases import Databases
 from soko.cli import app
 from soko.embedded import Urls
 from soko.replay.chat import CannotDo, Chat, new_start
 from soko.replay.stage import Stage
+from tests.operator import operating
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 6, 15, 42, tzinfo=UTC)
@@ -142,7 +143,7 @@ def test_an_act_is_read_as_a_transcript_has_it() -> None:
 
 def test_nothing_of_a_chat_stays(chat: Chat, databases: Databases) -> None:
     def count() -> int:
-        with databases.ops_at(SHARED) as ops:
+        with operating(databases, ops=True) as ops:
             counts = [
                 ops.execute(sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(name))).fetchone()
                 for name in ("inbox", "outbox", "orders", "conversations", "customers")

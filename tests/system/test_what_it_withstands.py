@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
+from tests.operator import operating
 from tests.system.shop import Shop
 
 
@@ -139,7 +140,7 @@ def test_the_callback_twenty_times_and_before_the_answer_is_one_payment(working_
 def test_a_database_that_is_away_answers_503_and_the_redelivery_is_taken(shop: Shop) -> None:
     raw = shop.say(text="Habari", hold=True)["body"]
     signature = "sha256=" + hmac.new(b"dev-app-secret", raw.encode(), hashlib.sha256).hexdigest()
-    with shop.databases.platform() as conn:
+    with operating(shop.databases) as conn:
         conn.execute("LOCK TABLE vendor_channels")  # a lookup that does not come back, as with a server that hangs
         answer = shop.http.post(f"{shop.web_url}/webhooks/whatsapp", content=raw, headers={"X-Hub-Signature-256": signature})
     assert answer.status_code == 503

@@ -16,16 +16,21 @@ from payments.daraja import DarajaClient
 from router import conversations, customers, due, outbox
 from router.databases import SHARED, Databases
 from router.ids import ConversationId, VendorId
+from router.orders import store as orders
 from router.outbox import NewMessage
+from router.usage import daily
 from router.wakeups import Job, Wakeups
 from router.work import unit_of_work
 from soko.assembly import load_flows
+from soko.clock import utc_now
 from soko.settings import Settings
 from soko.simulators import whatsapp
 from soko.simulators.serving import running
+from tests.operator import operating
+from worker.daily import Daily
 from worker.jobs import send_messages
 from worker.retries import UNKNOWN_WAIT_SECONDS
-from worker.sweep import sweep
+from worker.sweep import purge, sweep
 from worker.tools import Tools
 
 NUMBER = "100000000000001"
@@ -57,6 +62,7 @@ def tools_at(databases: Databases, settings: Settings, graph_url: str, clock: Cl
         wakeups=Wakeups(None),
         open_secret=settings.open_secret,
         clock=clock,
+        trace_days=1,
         callback_base_url="http://127.0.0.1:1",
     )
     cloud_api.close()
@@ -159,11 +165,11 @@ def test_a_claim_of_a_killed_worker_is_taken_over_when_its_lease_ends(
 
 def test_the_sweep_finds_what_no_wakeup_told_of(tools: Tools, vendor_id: VendorId, graph_url: str) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.ops_at(SHARED) as conn:
+    with tools.databases.across(SHARED) as conn:
         assert due.find(conn, list(Job), now=tools.clock()) == [(Job.SEND, vendor_id)]
     sweep(tools, list(Job))
     assert sent(graph_url) == ["one"]
-    with tools.databases.ops_at(SHARED) as conn:
+    with tools.databases.across(SHARED) as conn:
         assert due.find(conn, list(Job), now=tools.clock()) == []
 
 
@@ -183,12 +189,12 @@ def test_a_token_that_cannot_be_opened_waits_for_the_operator_and_was_never_sent
     tools: Tools, vendor_id: VendorId, graph_url: str, clock: Clock
 ) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         conn.execute("UPDATE vendor_channels SET token_ref = 'env:NO_SUCH_TOKEN'")
     tools.databases.cache.forget()
     send_messages.drain(tools, vendor_id)
     assert statuses(tools, vendor_id) == ["pending"]
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         conn.execute("UPDATE vendor_channels SET token_ref = 'plain:sim-token-1' WHERE vendor_id = %s", (vendor_id,))
     tools.databases.cache.forget()
     clock.now += timedelta(minutes=2)
@@ -200,7 +206,7 @@ def test_one_vendors_unusable_database_does_not_stop_the_sweep_of_the_others(
     tools: Tools, vendor_id: VendorId, graph_url: str
 ) -> None:
     owe(tools, vendor_id, "one")
-    with tools.databases.platform() as conn:
+    with operating(tools.databases) as conn:
         for target in ('{"type": "postgres", "host": "localhost"}', '{"type": "postgres", "passwordSecretRef": "env:NO_SUCH"}'):
             conn.execute(
                 "INSERT INTO vendors (name, isolation_level, db_target, created_at, updated_at)"
@@ -215,7 +221,7 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
     owe(tools, vendor_id, "one")
     other = VendorId(UUID("5b6f0c1e-8d24-4f7a-9c3b-2e1d7a604b02"))
     owe(tools, other, "two")
-    with tools.databases.ops(vendor_id) as conn:
+    with operating(tools.databases, ops=True) as conn:
         conn.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$")
         conn.execute(
             "CREATE TRIGGER broken BEFORE UPDATE ON outbox FOR EACH ROW"
@@ -225,6 +231,52 @@ def test_one_vendors_failing_job_does_not_stop_the_jobs_of_the_others(tools: Too
         sweep(tools, [Job.SEND])
         assert sent(graph_url) == ["one"]
     finally:
-        with tools.databases.ops(vendor_id) as conn:
+        with operating(tools.databases, ops=True) as conn:
             conn.execute("DROP TRIGGER broken ON outbox")
             conn.execute("DROP FUNCTION broken()")
+
+
+def test_an_order_that_nobody_pays_in_two_days_is_cancelled(
+    databases: Databases, settings: Settings, vendor_id: VendorId, clock: Clock
+) -> None:
+    with unit_of_work(databases, vendor_id) as work:
+        order_id = orders.create(
+            work, customer_phone=PHONE, amount=30, lines=(), idempotency_key=None, request_sha256=b"", now=clock.now
+        ).id
+        orders.confirm(work, order_id=order_id, now=clock.now)
+    with tools_at(databases, settings, "http://127.0.0.1:1", clock) as tools:
+        for hours, status in ((47, "CONFIRMED"), (1, "CANCELLED")):
+            clock.now += timedelta(hours=hours)
+            sweep(tools, [Job.EXPIRE])
+            with unit_of_work(databases, vendor_id) as work:
+                order = orders.get(work, order_id)
+            assert order is not None
+            assert order.status == status
+
+
+def test_a_day_is_done_once_for_every_vendor(databases: Databases, settings: Settings, vendor_id: VendorId, clock: Clock) -> None:
+    clock.now = utc_now() + timedelta(days=2)  # vendors are made by the database's clock
+    once = Daily()
+    with tools_at(databases, settings, "http://127.0.0.1:1", clock) as tools:
+        once.run(tools)
+    with operating(databases) as conn:
+        (row,) = conn.execute(
+            "SELECT count(DISTINCT vendor_id) AS vendors, count(DISTINCT day) AS days FROM usage_checks"
+        ).fetchall()
+        assert (row["vendors"], row["days"]) == (2, 1)
+    assert daily.is_done(databases, vendor_id, daily.due_day(clock.now))
+
+
+def test_turns_are_forgotten_after_their_days(tools: Tools, vendor_id: VendorId, clock: Clock) -> None:
+    with tools.databases.ops(vendor_id) as conn:
+        for turn, age in enumerate((timedelta(hours=25), timedelta(hours=23))):
+            conn.execute(
+                "INSERT INTO turns (vendor_id, conversation_id, turn, at, bundle, shelf, record)"
+                " VALUES (%s, %s, %s, %s, '', '', '{}')",
+                (vendor_id, vendor_id, turn, clock.now - age),
+            )
+
+    purge(tools)
+
+    with tools.databases.ops(vendor_id) as conn:
+        assert [row["turn"] for row in conn.execute("SELECT turn FROM turns")] == [1]

@@ -6,11 +6,10 @@ from typing import Final
 from conversation.authoring.check.finding import each_of, written_paths
 from conversation.authoring.problems import Problems, Source
 from conversation.authoring.reading import Shared
+from conversation.authoring.stand_ins import FIRST_PHONE, PHONES, find_phones, find_receipts, stand_in_receipt
 from conversation.engine.flow import At, Flow, ToPeople
 from conversation.engine.types import ListOf, OrNone, Scalar, Type
 
-_PHONE: Final = re.compile(r"(?<![\w.])(?:\+?254|0)[17]\d{8}(?!\d)")
-_STAND_IN: Final = re.compile(r"(?:\+?254|0)7000000\d\d")
 _NAMED: Final = re.compile(r"(?i)\b(?:password|passkey|secret|api[_-]?key|token|bearer)\b[\"']?\s*[:= ]\s*[\"']?([\w+/=-]{12,})")
 _OPAQUE: Final = re.compile(r"\b(?=[\w+/]*\d)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z])[A-Za-z0-9+/]{32,}\b")
 
@@ -24,18 +23,26 @@ def check_files(problems: Problems) -> None:
 def check_file(source: Source, problems: Problems) -> None:
     """The same for one file."""
     for number, line in enumerate(source.lines, 1):
-        for found in _PHONE.finditer(line):
-            if not _STAND_IN.fullmatch(found[0]):
-                _report(problems, source, number, found, "this is somebody's phone number", "use a stand-in: +2547000000…")
+        for phone in find_phones(line):
+            hint = f"use a stand-in: +{FIRST_PHONE} to +{FIRST_PHONE + PHONES - 1}"
+            _report(problems, source, number, (phone.start, phone.end), "this is somebody's phone number", hint)
         for pattern in (_NAMED, _OPAQUE):
             for found in pattern.finditer(line):
                 hint = "change it where it is used, and keep it out of files"
-                _report(problems, source, number, found, "this looks like a secret: files are read by many", hint)
+                where = found.span(found.lastindex or 0)
+                _report(problems, source, number, where, "this looks like a secret: files are read by many", hint)
 
 
-def _report(problems: Problems, source: Source, line: int, found: "re.Match[str]", message: str, hint: str) -> None:
-    group = found.lastindex or 0
-    at = At(file=source.file, line=line, column=found.start(group) + 1, width=len(found[group]))
+def check_transcripts(source: Source, problems: Problems) -> None:
+    """Report M-Pesa receipts in a file of transcripts: each belongs to somebody's payment."""
+    for number, line in enumerate(source.lines, 1):
+        for receipt in find_receipts(line):
+            hint = f"use a stand-in, such as {stand_in_receipt(1)}"
+            _report(problems, source, number, (receipt.start, receipt.end), "this is the receipt of somebody's payment", hint)
+
+
+def _report(problems: Problems, source: Source, line: int, where: tuple[int, int], message: str, hint: str) -> None:
+    at = At(file=source.file, line=line, column=where[0] + 1, width=where[1] - where[0])
     problems.add("S1", at, message, hint)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from conversation.authoring.check.hygiene import check_size
-from conversation.authoring.check.private import check_file
+from conversation.authoring.check.private import check_file, check_transcripts
 from conversation.authoring.problems import Problems, Source
 from conversation.engine.flow import At
 
@@ -22,6 +22,7 @@ def check_tests(sources: Sequence[Source], problems: Problems) -> None:
     for source in sources:
         check_size(source, problems)
         check_file(source, problems)
+        check_transcripts(source, problems)
         for first, lines in _documents(source):
             _check_test(source.file, first, lines, named, problems)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Text, UniqueConstraint, Uuid
+from sqlalchemy import Column, DateTime, Index, Text, UniqueConstraint, Uuid
 from sqlmodel import Field
 
 from router.tables.registries import OpsTable
@@ -13,7 +13,11 @@ class CustomerRow(OpsTable, table=True):
     """Known by phone (digits with country code), business-scoped user id, or both; `merged_into` when two rows were one."""
 
     __tablename__ = "customers"
-    __table_args__ = (UniqueConstraint("vendor_id", "phone"), UniqueConstraint("vendor_id", "bsuid"))
+    __table_args__ = (
+        UniqueConstraint("vendor_id", "phone"),
+        UniqueConstraint("vendor_id", "bsuid"),
+        Index("customers_by_age", "vendor_id", "created_at", "id"),
+    )
 
     vendor_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))

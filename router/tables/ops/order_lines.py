@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Integer, Text, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Integer, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
 from router.tables.registries import OpsTable
 
 
 class OrderLineRow(OpsTable, table=True):
-    """`item_id` null: an open line, an amount without an item."""
+    """`item_id` null: an open line, an amount without an item. `held`: a confirm took it off the stock."""
 
     __tablename__ = "order_lines"
     __table_args__ = (
@@ -26,3 +26,4 @@ class OrderLineRow(OpsTable, table=True):
     qty: int = Field(sa_column=Column(Integer, nullable=False))
     price: int = Field(sa_column=Column(Integer, nullable=False))
     total: int = Field(sa_column=Column(BigInteger, nullable=False))
+    held: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))

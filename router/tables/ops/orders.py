@@ -26,6 +26,8 @@ class OrderRow(OpsTable, table=True):
             unique=True,
             postgresql_where=text("source = 'chat' AND status IN ('DRAFT', 'CONFIRMED')"),
         ),
+        Index("orders_by_age", "vendor_id", "created_at", "id"),
+        Index("orders_confirmed", "vendor_id", "confirmed_at", postgresql_where=text("status = 'CONFIRMED'")),
     )
 
     vendor_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))

@@ -11,7 +11,10 @@ from router.tables.registries import PlatformTable
 
 
 class CatalogItemRow(PlatformTable, table=True):
-    """Price in whole shillings; `stock` null means "not counted"; `short_name` and `unit` fit a chat list row."""
+    """Price in whole shillings; `stock` null means "not counted"; `short_name` and `unit` fit a chat list row.
+
+    `stock` is how many were free to be sold when somebody last counted, `count_no` how often that was done.
+    """
 
     __tablename__ = "catalog_items"
     __table_args__ = (UniqueConstraint("vendor_id", "sku"),)
@@ -24,6 +27,8 @@ class CatalogItemRow(PlatformTable, table=True):
     unit: str = Field(sa_column=Column(Text, nullable=False))
     price: int = Field(sa_column=Column(Integer, nullable=False))
     stock: int | None = Field(sa_column=Column(Integer))
+    category: str = Field(sa_column=Column(Text, nullable=False, server_default=text("''")))
+    count_no: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("1")))
     aliases: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
     active: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("true")))
     position: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))

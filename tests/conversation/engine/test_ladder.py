@@ -48,7 +48,7 @@ def test_the_trace_says_which_rung_matched_and_why_not_the_others() -> None:
 @pytest.mark.parametrize("what", ["image", "sticker", "location"])
 def test_what_has_no_words_matches_nothing(what: str) -> None:
     shop = Shop().say("hi").share(what)
-    assert (shop.rung(), shop.state, shop.places) == ("unmatched", "browse", ["shop.browse.unmatched.say"])
+    assert (shop.rung(), shop.state, shop.places) == ("unmatched", "browse", ["app.no_words"])
 
 
 @pytest.mark.parametrize("text", ["", " ", "🔥🔥", "!!!", "\u200d", "\ufe0f"])

@@ -107,7 +107,7 @@ starts_when: [words: [outer]]
 conversation: {expires: {after: 12h, to: gone}}
 states:
   a: {do: [{call: helping}], end: b}
-  gone: {say: Bye., end: gone}
+  gone: {end: gone}
 """
 
 
@@ -115,7 +115,7 @@ def test_a_flow_that_is_walked_away_from_tidies_up() -> None:
     shop = Shop(bundle=bundle_of(HELP, FAQ, OUTER)).say("outer")
     expires = next(name for name in shop.timers if name.startswith("expires"))
     shop.fire(expires)
-    assert (shop.texts, shop.ended) == (["We stop here.", "Bye."], ["left", "gone"])
+    assert (shop.texts, shop.ended) == (["We stop here."], ["left", "gone"])
     assert [effect.name for effect in shop.effects if isinstance(effect, Emit)] == ["left_helping"]
 
 

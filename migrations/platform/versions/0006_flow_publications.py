@@ -1,12 +1,12 @@
 """Published flows: the files of each bundle, and which one is live since when.
 
-Revision: 0002
+Revision: 0006
 """
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

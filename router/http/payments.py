@@ -1,0 +1,59 @@
+"""Money that M-Pesa says has moved, to be read."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from router import capabilities, listing
+from router.errors import Refused
+from router.http.api import Api
+from router.http.callers import build_caller
+from router.http.pages import After, Limit, Page, parse_cursor, to_page
+from router.http.problems import PROBLEMS, ProblemRoute
+from router.ids import VendorId
+from router.keys import Operation
+from router.work import unit_of_work
+
+
+class PaymentOut(BaseModel):
+    """`amount` in whole shillings; `confirmed_by` tells how we know."""
+
+    id: UUID
+    order_id: UUID | None
+    amount: int
+    currency: str = "KES"
+    receipt: str | None
+    confirmed_by: str
+    paid_at: datetime
+
+
+def build_routes(api: Api) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["payments"], route_class=ProblemRoute, responses=PROBLEMS)
+    reader = build_caller(api, Operation.READ_PAYMENTS)
+
+    @routes.get("/payments")
+    def list_payments(
+        vendor_id: Annotated[VendorId, Depends(reader)], order_id: UUID | None = None, limit: Limit = 50, after: After = None
+    ) -> Page[PaymentOut]:
+        """List payments, the oldest first."""
+        place = parse_cursor(after)
+        capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
+        with unit_of_work(api.databases, vendor_id) as work:
+            rows = listing.list_rows(work, listing.PAYMENTS, after=place, limit=limit, order_id=order_id)
+        return to_page([PaymentOut(**row) for row in rows], [(row["paid_at"], row["id"]) for row in rows], limit)
+
+    @routes.get("/payments/{payment_id}")
+    def get_payment(payment_id: UUID, vendor_id: Annotated[VendorId, Depends(reader)]) -> PaymentOut:
+        """Return one payment to this vendor."""
+        capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
+        with unit_of_work(api.databases, vendor_id) as work:
+            row = listing.get_row(work, listing.PAYMENT, payment_id)
+        if row is None:
+            raise Refused("unknown_payment", "this vendor has no such payment")
+        return PaymentOut(**row)
+
+    return routes

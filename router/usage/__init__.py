@@ -1,0 +1,1 @@
+"""What vendors used: added up, compared with what happened, priced, closed by the month."""
