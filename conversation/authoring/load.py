@@ -166,7 +166,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
     if trouble is None or app.zone is None:
         raise FlowErrors([Problem(code="Y2", message="app.yaml is not complete", at=app.root.at)])
     bundle = Bundle(
-        hash=_hash(files),
+        hash=_hash({file.removeprefix(f"{folder}/"): data for file, data in files.items()}),
         language=app.languages[0],
         languages=app.languages,
         timezone=app.zone,
@@ -186,11 +186,11 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
 
 
 def _hash(files: Mapping[str, bytes]) -> str:
-    """Name the content: line ends and trailing blanks do not matter, file names and everything else do."""
+    """Name the content: line ends and trailing blanks do not matter, file names in the folder and everything else do."""
     digest = hashlib.sha256()
     for file, data in sorted(files.items()):
         lines = [line.rstrip() for line in data.decode("utf-8").splitlines()]
-        digest.update(f"{file}\n{len(lines)}\n".encode())
+        digest.update(f"flows/{file}\n{len(lines)}\n".encode())
         digest.update("\n".join(lines).encode())
     return digest.hexdigest()[:HASH_DIGITS]
 

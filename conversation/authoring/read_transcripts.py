@@ -166,7 +166,7 @@ def _given(node: Node) -> Given:
         now=_moment(parts["now"]),
         phone=_phone(customer["phone"]),
         first_name=nodes.read_text(customer["first_name"]) if "first_name" in customer else None,
-        language=nodes.read_word(customer["language"], ["en", "sw"], "language") if "language" in customer else None,
+        language=nodes.read_text(customer["language"]) if "language" in customer else None,
         vendor=nodes.read_text(parts["vendor"]),
         order=_given_order(parts["order"]) if "order" in parts else None,
         stock=_quantities(parts["stock"], "stock", least=0) if "stock" in parts else {},

@@ -129,7 +129,8 @@ def _happened(bundle: Bundle, snapshot: Snapshot, event: Happened, context: Cont
             running.run(running.take(state.wait.outcomes[event.outcome], {"event": carried}))
             return running
     running.note("event nobody waits for", spec.when_nobody_waits, name=event.name, outcome=event.outcome)
-    running.run(running.push(spec.when_nobody_waits, visiting=bool(running.frames), event=carried))
+    if spec.when_nobody_waits in bundle.flows:  # flows that ask for no money have nobody to tell
+        running.run(running.push(spec.when_nobody_waits, visiting=bool(running.frames), event=carried))
     return running
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 BAD_USAGE: Final = 2
-LANGUAGES: Final = ("en", "sw")
 RESULTS: Final = ("paid", "cancelled", "no-funds", "wrong-pin", "timed-out", "failed", "silent")
 HELP: Final = """\
 Write what the customer writes; a number picks the button or row of that number. Besides:
@@ -30,7 +29,7 @@ Write what the customer writes; a number picks the button or row of that number.
   /mpesa paid             the result of the last prompt: paid, cancelled, no-funds, wrong-pin, timed-out, failed;
                           silent: none comes for two minutes
   /mpesa again            M-Pesa posts the same result once more
-  /as sw                  starts over with a customer who speaks Swahili (or en)
+  /as sw                  starts over with a customer who speaks Swahili, or another language of the flows
   /at shop.pay            starts over in this state
   /trace                  how the last message was understood
   /back                   undoes the last step
@@ -58,16 +57,19 @@ WORDS: Final = [
 
 @commands.command()
 def chat(
-    language: Annotated[str | None, typer.Option("--as", metavar="LANGUAGE", help="the customer's language: en, sw")] = None,
+    language: Annotated[str | None, typer.Option("--as", metavar="LANGUAGE", help="the customer's language, such as sw")] = None,
     at: Annotated[str | None, typer.Option(metavar="STATE", help="begin in this state, such as shop.pay")] = None,
     flows: Annotated[Path, typer.Option(help="the folder with app.yaml")] = Path("flows"),
-    flow: Annotated[str, typer.Option(help="the flow whose places a saved transcript may shorten")] = "shop",
+    flow: Annotated[
+        str | None, typer.Option(help="the flow whose places a saved transcript may shorten; without it: the first in app.yaml")
+    ] = None,
     vendor: Annotated[str, typer.Option(help="the vendor's name in small letters with dashes")] = "mama-duka",
 ) -> None:
     """Talk to the shop. Nothing is sent, nothing stays in a database. /help lists what else you can do.
 
     Piped from a file it takes one line after another; exit 1: the shop or the chat could not do a line.
     """
+    from conversation.authoring.problems import FlowErrors
     from soko.clock import utc_now
     from soko.logs import configure
     from soko.replay.chat import Chat, new_start
@@ -75,17 +77,22 @@ def chat(
     from soko.settings import load_settings
 
     configure(stream=sys.stderr, level="ERROR")
-    if language is not None and language not in LANGUAGES:
-        fail(f"--as is one of {', '.join(LANGUAGES)}, not {language}", BAD_USAGE)
     if not (flows / "app.yaml").is_file():
         fail(f"there is no {flows / 'app.yaml'}", BAD_USAGE)
     settings = load_settings()
     with open_own_stage(settings) as stage:
-        talk = Chat(stage, new_start(flow=flow, vendor=vendor, language=language, now=utc_now()), flows=flows)
+        try:
+            bundle = stage.flows_in(flows)
+        except FlowErrors as errors:
+            fail(str(errors))
+        if language is not None and language not in bundle.languages:
+            fail(f"--as is one of {', '.join(bundle.languages)}, not {language}", BAD_USAGE)
+        start = new_start(flow=flow or next(iter(bundle.flows)), vendor=vendor, language=language, now=utc_now())
+        talk = Chat(stage, start, flows=flows)
         if at is not None:
             _run(talk, f"/at {at}", flows, stop=True)
         somebody_types = sys.stdin.isatty()
-        for line in _typed(settings.home / "chat_history") if somebody_types else _piped():
+        for line in _typed(settings.home / "chat_history", bundle.languages) if somebody_types else _piped():
             if line == "/quit":
                 break
             _run(talk, line, flows, stop=not somebody_types)
@@ -108,7 +115,6 @@ def _run(talk: "Chat", line: str, flows: Path, *, stop: bool) -> None:
 
 def _do(talk: "Chat", line: str, flows: Path) -> None:
     from conversation.authoring.transcripts import CustomerWrites
-    from soko.replay.chat import CannotDo
 
     word, _, rest = line.partition(" ")
     rest = rest.strip()
@@ -121,8 +127,6 @@ def _do(talk: "Chat", line: str, flows: Path) -> None:
             talk.back()
             _show_last(talk)
         case "/as":
-            if rest not in LANGUAGES:
-                raise CannotDo(f"/as is one of {', '.join(LANGUAGES)}")
             talk.begin_again(rest)
             _echo(_dim(f"a new chat, in {rest}"))
         case "/at":
@@ -199,12 +203,12 @@ def _piped() -> Iterator[str]:
             yield text
 
 
-def _typed(history: Path) -> Iterator[str]:
+def _typed(history: Path, languages: Sequence[str]) -> Iterator[str]:
     """Ask for lines, with the arrow keys for older ones and Tab for commands."""
     import readline
 
     def complete(begun: str, n: int) -> str | None:
-        known = [*WORDS, *(f"/mpesa {result}" for result in RESULTS), *(f"/as {language}" for language in LANGUAGES)]
+        known = [*WORDS, *(f"/mpesa {result}" for result in RESULTS), *(f"/as {language}" for language in languages)]
         found = [word for word in known if word.startswith(begun)]
         return found[n] if n < len(found) else None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from soko.cli.failures import FAILED, fail
+from soko.cli.flow_tools import FLOWS, Folder
 from soko.cli.replay_coverage import show_coverage, to_report
 from soko.cli.replay_update import refuse_in_ci, update_files
 
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from soko.replay.play import Played
 
 commands = typer.Typer()
-DEFAULT: Final = Path("flows/tests")
+TESTS: Final = "tests"
 BAD_USAGE: Final = 2
 
 
 @commands.command()
 def replay(
-    paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; flows/tests without any")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; without any: all there are")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="tell which parts of the flows no transcript meets")] = False,
     fail_under: Annotated[
@@ -40,6 +43,7 @@ def replay(
         str | None,
         typer.Option("--draw", metavar="FLOW", help="print only this flow, drawn in Mermaid with how often it went where"),
     ] = None,
+    folder: Folder = FLOWS,
 ) -> None:
     """Play transcripts: what customers say, and what the shop must answer. Nothing is sent, nothing stays in a database.
 
@@ -50,10 +54,11 @@ def replay(
     from soko.settings import load_settings
 
     configure(stream=sys.stderr, level="ERROR")
-    missing = [path for path in paths or [DEFAULT] if not path.exists()]
-    files = [] if missing else find_transcripts(paths or [DEFAULT])
+    paths = paths or [folder / TESTS]
+    missing = [path for path in paths if not path.exists()]
+    files = [] if missing else find_transcripts(paths)
     if not files:
-        where = ", ".join(str(path) for path in missing or paths or [DEFAULT])
+        where = ", ".join(str(path) for path in missing or paths)
         typer.echo(f"soko: there is no {where}" if missing else f"soko: there is no *.test.yaml in {where}", err=True)
         raise typer.Exit(BAD_USAGE)
     if update:

@@ -52,6 +52,11 @@ class Chat:
         shown = [line for scene in self.seen.scenes for line in scene if isinstance(line, Reply)] if self.seen else []
         return next((reply.choices for reply in reversed(shown) if reply.choices), ())
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What the flows speak, the base language first. Errors: FlowErrors."""
+        return self._stage.flows_in(self._flows).languages
+
     def do(self, act: Act) -> Sequence[ChatLine]:
         """Do one thing more, and return what it led to, the act itself first. Errors: CannotDo."""
         self._become((*self._acts, act))
@@ -70,7 +75,9 @@ class Chat:
         self._become(self._acts[:-1])
 
     def begin_again(self, language: str) -> None:
-        """Start over with a customer who speaks this language."""
+        """Start over with a customer who speaks this language. Errors: CannotDo."""
+        if language not in self.languages:
+            raise CannotDo(f"these flows speak {', '.join(self.languages)}, not {language or 'nothing'}")
         self._start = Start(flow=self._start.flow, given=replace(self._start.given, language=language, order=None, stock={}))
         self._become(())
 

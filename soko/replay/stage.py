@@ -56,7 +56,11 @@ class Stage:
 
     def bundle(self, transcript: Transcript) -> Bundle:
         """Return the flows that a transcript stands beside. Errors: as for play."""
-        bundle: Bundle = self._load(find_flows(Path(transcript.file)))
+        return self.flows_in(find_flows(Path(transcript.file)))
+
+    def flows_in(self, folder: Path) -> Bundle:
+        """Return the flows of a folder, loaded once. Errors: FlowErrors when they do not load."""
+        bundle: Bundle = self._load(folder.resolve())
         return bundle
 
     def close(self) -> None:

@@ -102,7 +102,7 @@ class World:
         self._callback: tuple[Prompt, str] | None = None
         self._heard = 0
         self._last_said = 0
-        self._prepare(transcript)
+        self._prepare(transcript, props.bundle.languages)
 
     # ------------------------------------------------------------ what a transcript can do
 
@@ -270,8 +270,10 @@ class World:
         if failed:
             raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{self._failures()[-1]}")
 
-    def _prepare(self, transcript: Transcript) -> None:
+    def _prepare(self, transcript: Transcript, languages: Sequence[str]) -> None:
         given = transcript.given
+        if given.language is not None and given.language not in languages:
+            raise Impossible(f"given.customer.language: these flows speak {', '.join(languages)}, not {given.language}")
         self.change_vendor(given.stock, ())
         if given.language is None and given.order is None:
             return  # nobody knows this customer: the first message makes the row

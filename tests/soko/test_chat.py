@@ -272,7 +272,7 @@ def test_a_chat_can_be_begun_in_a_state_and_a_language(piped: Callable[..., Resu
     [
         ("/clok 3m", "there is no /clok: did you mean `/clock`?"),
         ("/mpesa rich", "/mpesa is one of paid"),
-        ("/as fr", "/as is one of en, sw"),
+        ("/as fr", "these flows speak en, sw, not fr"),
         ("/save it.yaml", "a transcript is called NAME.test.yaml"),
         ("/clock soon", "clock moves by a duration"),
     ],

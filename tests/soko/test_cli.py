@@ -22,15 +22,17 @@ ROOT = Path(__file__).parents[2]
 SLOW = {"alembic", "fastapi", "httpx", "psycopg", "pydantic", "pywa", "redis", "rich.console", "rq", "sqlalchemy", "uvicorn"}
 
 
-def soko(*arguments: str, environment: Mapping[str, str] | None = None) -> Result:
+def soko(*arguments: str, environment: Mapping[str, str] | None = None, typed: str | None = None) -> Result:
     """Run a command in this process: a new one would spend a second on imports."""
-    return invoke(app, *arguments, environment=environment)
+    return invoke(app, *arguments, environment=environment, typed=typed)
 
 
-def invoke(program: typer.Typer, *arguments: str, environment: Mapping[str, str] | None = None) -> Result:
+def invoke(
+    program: typer.Typer, *arguments: str, environment: Mapping[str, str] | None = None, typed: str | None = None
+) -> Result:
     before = signal.getsignal(signal.SIGTERM)
     try:
-        return CliRunner().invoke(program, arguments, env=environment)
+        return CliRunner().invoke(program, arguments, env=environment, input=typed)
     finally:
         signal.signal(signal.SIGTERM, before)
 
