@@ -9,12 +9,12 @@ from typing import Final
 
 import structlog
 
-from conversation.authoring.load import build_bundle
 from conversation.authoring.problems import FlowErrors
 from conversation.engine.events import Event, FromCustomer
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.errors import Broken
+from conversation.publishing.bundles import build
 from conversation.publishing.migrations import read_migrations
 from conversation.publishing.moves import Comparison
 from router import publications
@@ -53,7 +53,6 @@ class LiveFlows:
         self._known: dict[str, Bundle] = {shipped.hash: shipped}
         self._compared: dict[tuple[str, str, int | None], Comparison] = {}
         self._live = Live(bundle=shipped, number=None, left_at={})
-        self._catalogue = shipped.catalogue
 
     @property
     def bundle(self) -> Bundle:
@@ -113,7 +112,7 @@ class LiveFlows:
         if bundle_hash not in self._known and self._databases is not None:
             files = publications.get_files(self._databases, bundle_hash)
             if files is not None:
-                self._known[bundle_hash] = build_bundle(files, self._catalogue)
+                self._known[bundle_hash] = build(files)
         return self._known.get(bundle_hash)
 
     def _compare(self, old: Bundle, live: Live) -> Comparison:

@@ -6,7 +6,6 @@ from pathlib import Path
 from conversation.authoring.load import read_published
 from conversation.authoring.problems import FlowErrors
 from conversation.publishing.publish import propose, publish
-from conversation.services import CATALOGUE
 from router.databases import Databases
 from router.errors import Refused
 from soko.clock import utc_now
@@ -28,7 +27,7 @@ class Offering:
             return
         self._seen = times
         try:
-            proposal = propose(self._databases, CATALOGUE, *read_published(self._folder))
+            proposal = propose(self._databases, *read_published(self._folder))
             if not proposal.is_live:
                 publish(self._databases, proposal, by="development", now=utc_now())
                 self._report(f"Flows {proposal.bundle.hash} are live")

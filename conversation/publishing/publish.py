@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from conversation.authoring.load import build_bundle
-from conversation.engine.catalogue import Catalogue
 from conversation.engine.flow import Bundle
+from conversation.publishing.bundles import build
 from conversation.publishing.migrations import read_migrations
 from conversation.publishing.moves import Comparison
 from conversation.publishing.plan import Plan, make_plan
@@ -27,16 +26,16 @@ class Proposal:
     is_live: bool
 
 
-def propose(databases: Databases, catalogue: Catalogue, files: Mapping[str, bytes], migrations: Mapping[str, bytes]) -> Proposal:
+def propose(databases: Databases, files: Mapping[str, bytes], migrations: Mapping[str, bytes]) -> Proposal:
     """Compare a bundle with where people stand. Raises FlowErrors when the check refuses it or a migration, Unavailable."""
-    bundle = build_bundle(files, catalogue)
+    bundle = build(files)
     history = publications.list_publications(databases)
     standing = publications.count_standing(databases)
     comparisons: dict[str, Comparison] = {}
     for old_hash in {*(each.bundle_hash for each in standing), *(each.bundle_hash for each in history[-1:])}:
         kept = publications.get_files(databases, old_hash)
         if kept is not None:
-            old = build_bundle(kept, catalogue)
+            old = build(kept)
             comparisons[old_hash] = Comparison(old, bundle, read_migrations(migrations, old, bundle))
     live_hash = history[-1].bundle_hash if history else None
     return Proposal(

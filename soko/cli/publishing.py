@@ -95,11 +95,10 @@ def _publish(
 ) -> None:
     from conversation.authoring.problems import FlowErrors
     from conversation.publishing import publish as publishing
-    from conversation.services import CATALOGUE
     from soko.clock import utc_now
 
     try:
-        proposal = publishing.propose(databases, CATALOGUE, files, migrations)
+        proposal = publishing.propose(databases, files, migrations)
     except FlowErrors as errors:
         fail(f"nothing is published, the check refuses this:\n{errors}")
     number = None

@@ -16,7 +16,6 @@ from conversation.authoring.problems import FlowErrors
 from conversation.live_flows import LiveFlows
 from conversation.publishing.moves import Fate
 from conversation.publishing.publish import Proposal, propose, publish
-from conversation.services import CATALOGUE
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Text
 from router import publications
@@ -24,7 +23,8 @@ from router.databases import Databases
 from router.errors import Refused
 from router.ids import VendorId
 from router.wakeups import Wakeups
-from soko.assembly import FLOWS, load_flows
+from soko.assembly import FLOWS
+from tests.flows import load_flows
 
 NUMBER: Final = "100000000000001"
 FILES, _ = read_published(FLOWS)
@@ -115,7 +115,7 @@ class Town:
         )
 
     def propose(self, files: Files, migrations: Files = {}) -> Proposal:  # noqa: B006 - never written
-        return propose(self.databases, CATALOGUE, files, migrations)
+        return propose(self.databases, files, migrations)
 
     def publish(self, files: Files, migrations: Files = {}) -> int:  # noqa: B006 - never written
         return publish(self.databases, self.propose(files, migrations), by="a test", now=self.now)

@@ -19,7 +19,7 @@ from router.ids import VendorId
 from router.inbox import EntryKind
 from router.wakeups import Wakeups
 from router.work import unit_of_work
-from soko.assembly import load_flows
+from tests.flows import load_flows
 from tests.operator import operating
 
 NUMBER = "100000000000001"

@@ -19,6 +19,7 @@ from router.rate_limits import PER_MINUTE, RateLimits, Subject
 from router.seeding import DUKA_LA_PILI, MAMA_DUKA
 from router.seeds import development
 from router.work import unit_of_work
+from tests.router.api import open_shared_api
 from tests.router.asgi import Client
 from tests.router.test_stock import GAS, count
 
@@ -35,7 +36,7 @@ def open_api(databases: Databases, now: datetime, limits: RateLimits | None = No
 
 @pytest.fixture
 def client(databases: Databases, now: datetime) -> Client:
-    return Client(open_api(databases, now))
+    return Client(open_shared_api(databases, now))
 
 
 def get(client: Client, path: str, **headers: str) -> Response:

@@ -15,6 +15,7 @@ from router.rate_limits import RateLimits
 from router.seeding import DUKA_LA_PILI, MAMA_DUKA
 from router.seeds import development
 from tests.operator import operating
+from tests.router.api import open_shared_api
 from tests.router.asgi import Client
 
 HEADERS = {"x-vendor-id": str(MAMA_DUKA), "x-internal-key": "dev-internal-secret"}
@@ -24,9 +25,7 @@ UNGA = str(development.MAMA_DUKA.id_of("unga-2kg"))
 
 @pytest.fixture
 def client(databases: Databases, now: datetime) -> Client:
-    app = FastAPI()
-    app.include_router(build_routes(Api(databases=databases, limits=RateLimits(None), clock=lambda: now)))
-    return Client(app)
+    return Client(open_shared_api(databases, now))
 
 
 def post(client: Client, body: object = None, **headers: str) -> Response:

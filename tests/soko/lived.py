@@ -13,9 +13,9 @@ from router.databases import SHARED, Databases
 from router.ids import ConversationId, VendorId
 from router.rehearsal import Rehearsal
 from router.work import unit_of_work
-from soko.assembly import load_flows
 from soko.replay.play import _Scene
 from soko.replay.world import Props
+from tests.flows import load_flows
 
 PHONE = "254712345678"
 HEAD = """\

@@ -21,11 +21,11 @@ from router.outbox import NewMessage
 from router.usage import daily
 from router.wakeups import Job, Wakeups
 from router.work import unit_of_work
-from soko.assembly import load_flows
 from soko.clock import utc_now
 from soko.settings import Settings
 from soko.simulators import whatsapp
 from soko.simulators.serving import running
+from tests.flows import load_flows
 from tests.operator import operating
 from worker.daily import Daily
 from worker.jobs import send_messages
