@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,6 +62,13 @@ class Mpesa:
     def pushes(self, **query: Any) -> list[dict[str, Any]]:
         pushes: list[dict[str, Any]] = self.http.get(f"{self.url}/sim/pushes", params={"timeout": 5, **query}).json()
         return pushes
+
+    def wait_until_decided(self) -> None:
+        """Wait until no phone shows a prompt: a phone that does takes no other one."""
+        end = time.monotonic() + 10
+        while any(each["result_code"] is None for each in self.pushes()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def posts(self, path: str = "/mpesa/stkpush/v1/processrequest") -> list[dict[str, Any]]:
         log = self.http.get(f"{self.url}/sim/requests").json()

@@ -247,6 +247,7 @@ def test_case_61_the_same_amount_to_the_same_phone_waits_two_minutes_also_after_
         pass
     assert open_shop.states(same.id)[1] == "prepared"
     assert open_shop.states(other.id)[1] == "accepted"
+    mpesa.wait_until_decided()
     open_shop.clock.advance(seconds=115)
     while open_shop.push(daraja):
         pass
