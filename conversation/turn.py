@@ -100,7 +100,7 @@ class Turns:
     ) -> None:
         """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
 
-        `lexicons` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        `shelves` are those of another Turns on the same databases: making them anew takes as long as a turn.
         """
         self._databases = databases
         self._flows = flows
