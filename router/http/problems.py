@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from router.errors import Refused, Throttled, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
+LARGEST_BODY: Final = 1024 * 1024
 RETRY_AFTER_SECONDS: Final = 5
 KEY_HEADER: Final = "x-internal-key"
 STATUS: Final = {
@@ -58,10 +60,13 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "model": Problem,
         "description": "What stands there does not allow it, or the Idempotency-Key belongs to another request",
     },
+    413: {"model": Problem, "description": "The body is larger than 1 MB"},
     422: {"model": Problem, "description": "A field is wrong; `errors` names it"},
     429: {"model": Problem, "description": "Too often: wait for the seconds of Retry-After"},
+    500: {"model": Problem, "description": "Our bug: the log has it"},
     503: {"model": Problem, "description": "A database is away: try again"},
 }
+log = structlog.get_logger(__name__)
 
 
 class InvalidField(Exception):
@@ -70,6 +75,10 @@ class InvalidField(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class _TooLarge(Exception):
+    """The body is longer than anybody needs."""
 
 
 class ProblemRoute(APIRoute):
@@ -83,7 +92,7 @@ class ProblemRoute(APIRoute):
             try:
                 if KEY_HEADER not in request.headers:  # before the body is looked at
                     raise Refused("key_unknown", "the x-internal-key is missing, wrong, expired or revoked")
-                return await handle(request)
+                return await handle(await _read(request))
             except RequestValidationError as error:
                 return _unprocessable([_field_error(problem) for problem in error.errors()])
             except HTTPException as error:
@@ -96,10 +105,31 @@ class ProblemRoute(APIRoute):
                 return _answer(HTTPStatus.TOO_MANY_REQUESTS, error.code, str(error), (), retry_after=error.seconds)
             except Refused as error:
                 return _answer(STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), ())
+            except _TooLarge:
+                detail = f"the body is larger than {LARGEST_BODY} bytes"
+                return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail, ())
             except Unavailable as error:
                 return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), (), retry_after=RETRY_AFTER_SECONDS)
+            except Exception as error:
+                log.error("request_failed", path=request.url.path, exc_info=error)
+                return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "broken", "this is our bug, and it is in our log", ())
 
         return answer
+
+
+async def _read(request: Request) -> Request:
+    """Read the body before it is parsed, and give the request with it. Raises _TooLarge."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise _TooLarge
+    whole: list[dict[str, Any]] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return whole.pop() if whole else {"type": "http.disconnect"}
+
+    return Request(request.scope, receive)
 
 
 def _unprocessable(errors: Sequence[FieldError]) -> Response:

@@ -108,6 +108,7 @@ def test_a_signed_message_is_stored_and_acknowledged(client: httpx.Client, store
     assert update.utterance == Text(text="2 unga")
 
 
+@pytest.mark.security(11)
 def test_a_body_without_a_signature_leaves_no_trace(client: httpx.Client, store: Store) -> None:
     assert client.post(PATH, content=encoded(text())).status_code == 403
     assert store.tried == []
@@ -117,6 +118,7 @@ BODY = encoded(text())
 DIGEST = signature(BODY).removeprefix("sha256=").encode()
 
 
+@pytest.mark.security(11)
 @pytest.mark.parametrize(
     "header",
     [
@@ -138,6 +140,7 @@ def test_a_wrong_signature_leaves_no_trace(client: httpx.Client, store: Store, h
     assert store.tried == []
 
 
+@pytest.mark.security(11)
 @pytest.mark.parametrize("at", [0, len(BODY) // 2, len(BODY) - 1])
 def test_one_changed_byte_is_noticed(client: httpx.Client, store: Store, at: int) -> None:
     tampered = BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :]

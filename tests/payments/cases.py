@@ -1,14 +1,10 @@
 """The fault and abuse cases of payments, and the tests that show each; `python -m tests.payments.cases` writes the page."""
 
-import ast
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
-PAGE: Final = ROOT / "docs" / "payment-cases.md"
-IN_A_NAME: Final = re.compile(r"test_case_([0-9]+)_")
+from tests.numbered import ROOT, Numbered
+
 HAND: Final = "payments by hand (C2B) are not built"
 
 CASES: Final[Mapping[int, tuple[str, str]]] = {
@@ -78,46 +74,11 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     64: ("a simulator's address in production", "the start is refused"),
 }
 
+HEAD: Final = """# What payments withstand
 
-def find_tests() -> dict[int, list[str]]:
-    """List the tests that carry each case's number, in their name or by the marker `case`."""
-    found: dict[int, list[str]] = {number: [] for number in CASES}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        source = path.read_text()
-        if "case" not in source:
-            continue
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                for number in _numbers(node):
-                    found[number].append(f"{path.relative_to(ROOT / 'tests')}: {node.name}")
-    return found
-
-
-def _numbers(test: ast.FunctionDef) -> Iterator[int]:
-    named = IN_A_NAME.match(test.name)
-    if named:
-        yield int(named[1])
-    for decorator in test.decorator_list:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.case":
-            yield from (ast.literal_eval(argument) for argument in decorator.args)
-
-
-def render() -> str:
-    """Write the page."""
-    tests = find_tests()
-    lines = [
-        "# What payments withstand",
-        "",
-        "Each case has its number in a test. This page is written by `python -m tests.payments.cases`, and a test compares it.",
-        "",
-        "| case | what happens | what comes of it | shown by |",
-        "|---|---|---|---|",
-    ]
-    for number, (happens, outcome) in CASES.items():
-        shown = "<br>".join(f"`{name}`" for name in tests[number]) or "**no test**"
-        lines.append(f"| {number} | {happens} | {outcome} | {shown} |")
-    return "\n".join(lines) + "\n"
-
+Each case has its number in a test. This page is written by `python -m tests.payments.cases`, and a test compares it.
+"""
+LIST: Final = Numbered(marker="case", page=ROOT / "docs" / "payment-cases.md", head=HEAD, entries=CASES)
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
+    LIST.page.write_text(LIST.render())

@@ -79,6 +79,7 @@ def test_the_till_gets_the_money_by_its_store_number(till_shop: Shop, till_mpesa
     daraja.close()
 
 
+@pytest.mark.security(23, 32)
 @pytest.mark.case(55)
 def test_no_secret_is_written_anywhere(
     till_shop: Shop,

@@ -60,14 +60,15 @@ def test_a_success_that_agrees_in_everything_pays(shop: Shop) -> None:
     assert entry["body"]["key"] == str(intent.id)
 
 
+@pytest.mark.security(16)
 @pytest.mark.case(25)
-def test_twenty_equal_callbacks_and_ten_workers_make_one_payment(shop: Shop) -> None:
+def test_fifty_equal_callbacks_and_ten_workers_make_one_payment(shop: Shop) -> None:
     intent = pushed(shop)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: shop.call_back(intent.id, success(intent)), range(20)))
+        list(pool.map(lambda _: shop.call_back(intent.id, success(intent)), range(50)))
         list(pool.map(lambda _: shop.settle(), range(10)))
         list(pool.map(lambda _: shop.confirm(), range(10)))
-    assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [20]
+    assert [row["seen_count"] for row in shop.rows("SELECT seen_count FROM callbacks")] == [50]
     assert len(shop.rows("SELECT id FROM payments")) == 1
     assert shop.news() == [("paid", "NLJ7RT61SV")]
     assert shop.events() == ["payment_confirmed"]
@@ -121,6 +122,7 @@ def test_a_result_that_is_still_pending_changes_nothing(shop: Shop) -> None:
     assert shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
 
 
+@pytest.mark.security(15)
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
@@ -173,6 +175,7 @@ def test_another_payer_is_noted_and_the_money_is_taken(shop: Shop) -> None:
     assert len(shop.rows("SELECT 1 FROM payment_events WHERE event = 'payer_is_another_phone'")) == 1
 
 
+@pytest.mark.security(15)
 @pytest.mark.parametrize("ids", [{"checkout": "ws_CO_2"}, {"merchant": "m-other"}, {"checkout": ""}])
 def test_a_callback_that_speaks_of_another_prompt_moves_nothing(shop: Shop, ids: dict[str, str]) -> None:
     intent = pushed(shop)

@@ -148,6 +148,7 @@ def test_while_the_database_is_away_daraja_is_asked_to_come_again(
     assert answer.headers["Retry-After"] == "5"
 
 
+@pytest.mark.security(29)
 @pytest.mark.case(46)
 def test_without_redis_a_callback_is_stored_all_the_same(shop: Shop, intent: Intent) -> None:
     with make_client(shop.databases, "redis://127.0.0.1:9/0") as client:

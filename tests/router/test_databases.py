@@ -424,6 +424,7 @@ def test_the_databases_a_process_holds_are_bounded_and_one_in_use_is_never_given
     assert one(databases, second)
 
 
+@pytest.mark.security(10)
 def test_a_thousand_interleaved_requests_of_two_vendors_on_one_connection_never_cross(
     database_urls: dict[str, str], vendor_id: VendorId, now: datetime
 ) -> None:

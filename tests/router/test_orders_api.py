@@ -104,16 +104,19 @@ def test_the_same_key_of_another_vendor_is_another_order(client: Client) -> None
     assert other.json()["id"] != first["id"]
 
 
+@pytest.mark.security(3)
 @pytest.mark.parametrize("key", ["", "wrong", "dev-internal-secre", "dev-internal-secret ", "ÿ"])
 def test_a_wrong_key_is_401(client: Client, key: str) -> None:
     answer = client.post("/orders", json=BODY, headers={"x-vendor-id": str(MAMA_DUKA), "x-internal-key": key.encode()})
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:soko:key_unknown")
 
 
+@pytest.mark.security(3)
 def test_a_missing_key_is_401_even_when_the_body_is_wrong(client: Client) -> None:
     assert client.post("/orders", json={}, headers={"x-vendor-id": str(MAMA_DUKA)}).status_code == 401
 
 
+@pytest.mark.security(3)
 @pytest.mark.parametrize("column", ["revoked_at", "not_after"])
 def test_a_key_that_ended_is_401(client: Client, databases: Databases, column: LiteralString) -> None:
     execute(databases, f"UPDATE internal_keys SET {column} = now() - interval '1 second'")
@@ -128,6 +131,7 @@ def test_a_key_speaks_for_its_own_vendor_only(client: Client, databases: Databas
     assert post(client, body, x_internal_key="one-vendor", x_vendor_id=str(DUKA_LA_PILI)).status_code == 201
 
 
+@pytest.mark.security(2)
 def test_a_body_for_another_vendor_than_the_header_is_403(client: Client) -> None:
     answer = post(client, BODY | {"vendor_id": str(DUKA_LA_PILI)})
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:soko:vendor_mismatch")
@@ -216,6 +220,7 @@ def test_a_phone_is_stored_as_twelve_digits(client: Client, databases: Databases
         assert conn.execute("SELECT phone FROM customers").fetchall() == [{"phone": "254703283383"}]
 
 
+@pytest.mark.security(1)
 def test_an_order_of_another_vendor_is_404(client: Client) -> None:
     order_id = post(client).json()["id"]
     other = HEADERS | {"x-vendor-id": str(DUKA_LA_PILI)}
@@ -224,6 +229,7 @@ def test_an_order_of_another_vendor_is_404(client: Client) -> None:
     assert fields(client.get("/orders/7", headers=HEADERS)) == ["order_id"]
 
 
+@pytest.mark.security(24)
 def test_a_database_that_is_away_is_503(now: datetime) -> None:
     away = "postgresql://postgres@127.0.0.1:1/none"
     databases = Databases(platform_url=away, ops_url=away, resolve_secret=str)

@@ -15,6 +15,7 @@ def refusal(reference: str, *, allow_plain: bool = True) -> Refused:
     return refused.value
 
 
+@pytest.mark.security(25)
 def test_plain_opens_in_development_and_is_refused_in_production() -> None:
     assert open_secret(f"plain:{CANARY}:x", allow_plain=True) == f"{CANARY}:x"
     assert refusal(f"plain:{CANARY}", allow_plain=False).code == "secret_plain_refused"

@@ -57,6 +57,7 @@ def gaps(rows: list[dict[str, Any]], *, forced: bool) -> list[str]:
     return [f"{row['name']} has no wall: {ADVICE.format(row['name'])}" for row in rows if row["name"] not in whole]
 
 
+@pytest.mark.security(9)
 def test_every_ops_table_is_behind_the_wall(databases: Databases) -> None:
     with operating(databases, ops=True) as conn:
         rows = conn.execute(WALLS).fetchall()
@@ -73,6 +74,7 @@ def test_every_platform_table_with_a_vendor_is_behind_the_wall_or_has_a_reason(d
     assert gaps([row for row in rows if row["name"] in walled], forced=False) == []
 
 
+@pytest.mark.security(9)
 @pytest.mark.parametrize(
     "breach",
     [
@@ -102,6 +104,7 @@ def test_a_view_shows_no_more_than_its_reader_may_see(databases: Databases) -> N
     assert all("security_invoker=true" in (view["reloptions"] or []) for view in views), views
 
 
+@pytest.mark.security(6)
 @pytest.mark.usefixtures("two_customers")
 def test_without_a_vendor_no_row_of_any_table_is_seen(databases: Databases) -> None:
     with databases.across(SHARED) as conn:
@@ -118,6 +121,7 @@ def test_a_transaction_without_a_vendor_is_refused_before_anything_is_sent(vendo
         pass
 
 
+@pytest.mark.security(7)
 @pytest.mark.usefixtures("two_customers")
 def test_a_statement_that_forgets_its_vendor_touches_no_other(databases: Databases, vendor_id: VendorId, other: VendorId) -> None:
     with databases.ops(vendor_id) as conn:
@@ -128,6 +132,7 @@ def test_a_statement_that_forgets_its_vendor_touches_no_other(databases: Databas
         assert conn.execute("SELECT name FROM customers").fetchall() == [{"name": None}]
 
 
+@pytest.mark.security(7)
 @pytest.mark.parametrize(
     "statement",
     [
@@ -167,6 +172,7 @@ def test_the_platforms_goods_are_read_for_one_vendor_only(databases: Databases, 
         assert conn.execute("SELECT DISTINCT vendor_id FROM catalog_items").fetchall() == [{"vendor_id": vendor_id}]
 
 
+@pytest.mark.security(8)
 def test_the_runtime_owns_nothing_and_nothing_frees_it(databases: Databases, vendor_id: VendorId) -> None:
     owned: LiteralString = "SELECT count(*) AS n FROM pg_shdepend WHERE deptype = 'o' AND refobjid = %s::regrole"
     role: LiteralString = "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"

@@ -67,6 +67,7 @@ def test_production_lists_everything_that_is_missing_at_once(monkeypatch: pytest
         assert f"{name} is missing" in str(refusal.value)
 
 
+@pytest.mark.security(25)
 @pytest.mark.parametrize("name", ["SOKO_WHATSAPP_APP_SECRET", "SOKO_WHATSAPP_VERIFY_TOKEN"])
 @pytest.mark.parametrize("secret", ["plain:hunter2", "hunter2"])
 def test_production_refuses_a_plain_secret_without_repeating_it(monkeypatch: pytest.MonkeyPatch, name: str, secret: str) -> None:

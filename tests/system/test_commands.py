@@ -45,6 +45,7 @@ def soko(environment: dict[str, str], *words: str, **more: Any) -> subprocess.Co
     )
 
 
+@pytest.mark.security(23)
 def test_demo_as_json_is_one_paid_order_and_leaves_nothing_running(environment: dict[str, str]) -> None:
     done = soko(environment, "demo", "--json", check=False)
     assert done.returncode == 0, done.stderr

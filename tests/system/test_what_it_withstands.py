@@ -6,6 +6,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import redis
 
 from tests.operator import operating
@@ -26,11 +27,12 @@ def test_one_order_goes_from_hello_to_receipt(working_shop: Shop) -> None:
     assert len(shop.pushes()) == 1
 
 
-def test_the_same_webhook_fifty_times_at_once_has_one_effect(working_shop: Shop) -> None:
+@pytest.mark.security(12)
+def test_the_same_webhook_a_hundred_times_at_once_has_one_effect(working_shop: Shop) -> None:
     shop = working_shop
     shop.ask(text="Habari")
     before = len(shop.replies())
-    answer = shop.say(text="2 unga", duplicates=50)
+    answer = shop.say(text="2 unga", duplicates=100)
     assert set(answer["statuses"]) == {200}
     shop.until(lambda: len(shop.replies()) == before + 1, "one reply")
     assert shop.count("SELECT count(*) FROM inbox WHERE text = '2 unga'") == 1
@@ -69,6 +71,7 @@ def test_a_batch_of_messages_is_answered_one_by_one(working_shop: Shop) -> None:
     assert shop.count("SELECT sum(qty) FROM order_lines") == 3
 
 
+@pytest.mark.security(11)
 def test_a_tampered_signature_is_refused_and_leaves_no_row(shop: Shop) -> None:
     raw = shop.say(text="Habari", hold=True)["body"]
     answer = shop.http.post(f"{shop.whatsapp_url}/sim/deliver", json={"body": raw, "tamper": True}).json()

@@ -245,6 +245,7 @@ def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
     assert [(problem.code, problem.at.line) for problem in caught.value.problems] == [("T1", 4), ("T1", 5), ("X2", 6)]
 
 
+@pytest.mark.security(21)
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     ("text", "message"),

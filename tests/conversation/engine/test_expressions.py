@@ -106,6 +106,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.security(22)
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("source", BOMBS)
 def test_no_bomb_loads(source: str) -> None:
@@ -113,6 +114,7 @@ def test_no_bomb_loads(source: str) -> None:
         compile_expression(ENVIRONMENT, source)
 
 
+@pytest.mark.security(22)
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "source",
@@ -142,6 +144,7 @@ def test_no_bomb_hides_in_a_text(source: str) -> None:
         compile_text(ENVIRONMENT, source)
 
 
+@pytest.mark.security(22)
 def test_what_grows_while_running_is_stopped() -> None:
     with pytest.raises(LimitCrossed):
         compile_expression(ENVIRONMENT, "n * n * n * n").evaluate({"n": 10**5})
@@ -155,6 +158,7 @@ def test_what_is_not_there_is_an_error_and_never_an_empty_text(source: str) -> N
         compile_expression(ENVIRONMENT, source).evaluate(NAMES)
 
 
+@pytest.mark.security(22)
 def test_nothing_of_python_is_reachable_past_the_first_wall() -> None:
     for source in ("{{ x.__class__ }}", "{{ x['__class__'] }}", "{{ x.append }}", "{{ ''.join }}"):
         template = ENVIRONMENT.from_string(source)
