@@ -7,7 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from router import turns
-from router.errors import Broken
+from router.errors import Broken, Unavailable
 from router.ids import ConversationId, CustomerId, OrderId
 from router.json_values import JSON, to_jsonb
 from router.turns import NewTurn
@@ -72,8 +72,12 @@ def lock(work: Work, *, customer_id: CustomerId, phone_number_id: str, now: date
     """Return this customer's conversation, made if needed, and hold its row until the commit.
 
     One statement, except for the first message and for a customer who changed to another number of the vendor.
+    Raises Unavailable when the customer has just been erased.
     """
     known = work.conn.execute(FIND, (work.vendor_id, customer_id)).fetchone()
+    if known is not None and known["turn"] > 0 and known["snapshot"] is None:
+        # The customer was found just before an erasure took the phone away: the next delivery meets somebody new.
+        raise Unavailable("this conversation was erased a moment ago: deliver the message again")
     if known is not None and known["phone_number_id"] == phone_number_id:
         return Conversation(**known)
     values = {

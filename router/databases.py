@@ -123,6 +123,12 @@ class Databases:
         with self._transaction(target, None) as conn:
             yield conn
 
+    @contextmanager
+    def left_behind(self, vendor_id: VendorId) -> Iterator[Connection[DictRow]]:
+        """One transaction on the rows that a vendor left in the shared database when it moved away: copies nobody reads."""
+        with self._transaction(SHARED, vendor_id, fenced=False) as conn:
+            yield conn
+
     def ops_targets(self) -> Sequence[OpsTarget]:
         """Every ops database there is, the shared one first."""
         with self.platform() as conn:
@@ -170,13 +176,15 @@ class Databases:
                 sleep(0.01)
 
     @contextmanager
-    def _transaction(self, target: OpsTarget | None, vendor_id: VendorId | None) -> Iterator[Connection[DictRow]]:
+    def _transaction(
+        self, target: OpsTarget | None, vendor_id: VendorId | None, *, fenced: bool = True
+    ) -> Iterator[Connection[DictRow]]:
         """Begin and name the vendor in one round trip; the end of the transaction forgets it, whatever pool lies between."""
         name = _name(target)
         try:
             with self._leased(target) as connections, connections.lend() as conn:
                 try:
-                    _begin(conn, vendor_id, fenced=target is not None)
+                    _begin(conn, vendor_id, fenced=fenced and target is not None)
                     yield conn
                 except BaseException as error:
                     with suppress(psycopg.Error):

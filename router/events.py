@@ -12,7 +12,7 @@ APPEND: Final = "INSERT INTO domain_events (vendor_id, type, subject, data, at) 
 
 
 class EventType(StrEnum):
-    """Every fact there is; `subject` is the id of the order, the payment intent or the conversation."""
+    """Every fact there is; `subject` is the id of the order, the payment intent, the conversation or the customer."""
 
     ORDER_PLACED = "order_placed"
     ORDER_CONFIRMED = "order_confirmed"
@@ -25,6 +25,7 @@ class EventType(StrEnum):
     PAYMENT_NEEDS_REVIEW = "payment_needs_review"
     HANDOFF_REQUESTED = "handoff_requested"
     METRIC_EMITTED = "metric_emitted"
+    CUSTOMER_ERASED = "customer_erased"
 
 
 def append(work: Work, *, type: EventType, subject: str, data: Mapping[str, JSON], now: datetime) -> None:  # noqa: A002

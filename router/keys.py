@@ -47,6 +47,7 @@ class Operation(StrEnum):
     READ_CATALOG = "catalog.read"
     WRITE_CATALOG = "catalog.write"
     READ_CUSTOMERS = "customers.read"
+    CUSTOMER_RIGHTS = "customers.rights"
     READ_PAYMENTS = "payments.read"
     READ_USAGE = "usage.read"
     ADMIN = "admin"

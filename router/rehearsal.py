@@ -128,8 +128,11 @@ class Rehearsal(Databases):
         self._names: VendorId | None = None  # the vendor that a plain read finds named
 
     @contextmanager
-    def _transaction(self, target: OpsTarget | None, vendor_id: VendorId | None) -> Iterator[Connection[DictRow]]:
+    def _transaction(
+        self, target: OpsTarget | None, vendor_id: VendorId | None, *, fenced: bool = True
+    ) -> Iterator[Connection[DictRow]]:
         """Do as a transaction would, with as many round trips. One name is enough: the newest of that name is meant."""
+        del fenced  # no vendor moves in a rehearsal
         conn = self._platform if target is None else self._ops
         self._names = None
         try:

@@ -21,6 +21,7 @@ class OperationName(StrEnum):
     CATALOG_READ = "catalog.read"
     CATALOG_WRITE = "catalog.write"
     CUSTOMERS_READ = "customers.read"
+    CUSTOMERS_RIGHTS = "customers.rights"
     PAYMENTS_READ = "payments.read"
     USAGE_READ = "usage.read"
     ADMIN = "admin"

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from router import migrating, moving
+from router import migrating, moving, rights
 from router.databases import SHARED, Databases, OpsTarget
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
@@ -170,6 +170,19 @@ def test_between_two_databases_nobody_writes_and_the_message_says_what_to_run(
     with pytest.raises(Unavailable, match="soko vendor move"):
         use(databases, vendor_id, "lost", now)
     assert use(databases, VendorId(DUKA_LA_PILI), "other", now)
+
+
+def test_whoever_is_erased_goes_from_what_a_move_left_behind_too(
+    databases: Databases, vendor_id: VendorId, own: OpsTarget, url_of: Callable[[OpsTarget], str], now: datetime
+) -> None:
+    fill(databases, vendor_id, now)
+    list(moving.move(databases, vendor_id, own, url_of=url_of, most_pause=60))
+    rights.erase(databases, vendor_id, "254700000001", now=now)
+    gone = [{"phone": None, "erased_at": now}]
+    with operating(databases, ops=True) as conn:
+        assert conn.execute("SELECT phone, erased_at FROM customers").fetchall() == gone
+    with databases.ops(vendor_id) as conn:
+        assert conn.execute("SELECT phone, erased_at FROM customers").fetchall() == gone
 
 
 def test_a_row_deleted_meanwhile_is_not_carried_over(

@@ -10,7 +10,10 @@ from router.tables.registries import OpsTable
 
 
 class CustomerRow(OpsTable, table=True):
-    """Known by phone (digits with country code), business-scoped user id, or both; `merged_into` when two rows were one."""
+    """Known by phone (digits with country code), business-scoped user id, or both; `merged_into` when two rows were one.
+
+    `erased_at`: the person asked to be forgotten, and the row stands for nobody any more.
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -27,3 +30,4 @@ class CustomerRow(OpsTable, table=True):
     language: str | None = Field(sa_column=Column(Text))
     merged_into: UUID | None = Field(sa_column=Column(Uuid))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    erased_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
