@@ -135,6 +135,7 @@ def test_every_column_that_can_name_somebody_is_decided() -> None:
     assert (undecided, unknown) == ([], []), "decide in router/persons.py whether it can name a customer"
 
 
+@pytest.mark.security(27)
 def test_an_export_shows_every_row_that_names_the_person(lived: Databases, vendor_id: VendorId) -> None:
     before = naming(dump(lived))
     with operating(lived, ops=True) as conn:
@@ -151,6 +152,7 @@ def test_an_export_shows_every_row_that_names_the_person(lived: Databases, vendo
     assert rights.export(lived, VendorId(DUKA_LA_PILI), PHONE) == {}
 
 
+@pytest.mark.security(28)
 def test_an_erasure_leaves_the_books_and_nobody_in_them(lived: Databases, vendor_id: VendorId) -> None:
     before = books(lived)
     with unit_of_work(lived, vendor_id) as work:
