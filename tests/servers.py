@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,7 +22,7 @@ import redis
 import structlog
 from psycopg import sql
 
-from router.databases import Databases
+from router.databases import SHARED, Databases
 from router.ids import VendorId
 from router.revisions import Which
 from soko.embedded import Urls, engines, locked, open_lock, stop_kept, take
@@ -76,6 +76,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("SOKO_") and not name.startswith("SOKO_TEST_")]:
         del os.environ[name]  # a developer's own databases are none of a test's business
+    os.environ.pop("SSL_CERT_FILE", None)
+    os.environ["SSL_CERT_DIR"] = os.devnull  # tests trust nobody outside: reading the authorities takes 25 ms a client
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[RUN] = Path(given["soko_run"])
@@ -150,21 +152,43 @@ def own_databases(request: pytest.FixtureRequest, servers: Urls) -> Iterator[dic
         _drop(servers.platform, clone)
 
 
+@pytest.fixture(scope="session")
+def _resets(own_databases: dict[str, str]) -> Iterator[list[psycopg.Connection[Any]]]:
+    """Keep a connection to each clone, which has planned its reset: a new one would plan it again, for 5 ms."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s"))
+            for url in own_databases.values()
+        ]
+
+
 @pytest.fixture
-def database_urls(own_databases: dict[str, str]) -> Iterator[dict[str, str]]:
+def database_urls(own_databases: dict[str, str], _resets: list[psycopg.Connection[Any]]) -> Iterator[dict[str, str]]:
     """Give the URLs of a migrated and seeded pair of databases; their seeded rows come back after the test."""
     yield own_databases
-    for url in own_databases.values():
-        with psycopg.connect(url, options="-c lock_timeout=10s") as conn:
-            conn.execute("SELECT soko_test.reset()")
+    for conn in _resets:
+        conn.execute("SELECT soko_test.reset()")
+
+
+@pytest.fixture(scope="session")
+def _kept() -> Iterator[list[Databases]]:
+    """Keep at most one open Databases for the next test."""
+    kept: list[Databases] = []
+    yield kept
+    for each in kept:
+        each.close()
 
 
 @pytest.fixture
-def databases(database_urls: dict[str, str], settings: Settings) -> Iterator[Databases]:
-    """Give router's databases, clean and seeded."""
-    opened = Databases(platform_url=database_urls["platform"], ops_url=database_urls["ops"], resolve_secret=settings.open_secret)
+def databases(database_urls: dict[str, str], settings: Settings, _kept: list[Databases]) -> Iterator[Databases]:
+    """Give router's databases, clean and seeded. Connections to these two last from test to test; memory does not."""
+    opened = _kept.pop() if _kept else _open(database_urls, settings)
+    opened.cache.forget()
     yield opened
-    opened.close()
+    if all(target in (None, SHARED) and not connections._closed for target, connections in opened._open.items()):
+        _kept.append(opened)
+    else:
+        opened.close()
 
 
 @pytest.fixture
@@ -177,8 +201,8 @@ def redis_url(servers: Urls) -> Iterator[str]:
         client.flushdb()
 
 
-@pytest.fixture
-def settings(request: pytest.FixtureRequest, servers: Urls, own_databases: dict[str, str]) -> Settings:
+@pytest.fixture(scope="session")
+def session_settings(request: pytest.FixtureRequest, servers: Urls, own_databases: dict[str, str]) -> Settings:
     """Give development settings that point at this worker's servers."""
     return Settings(
         _env_file=None,
@@ -187,6 +211,12 @@ def settings(request: pytest.FixtureRequest, servers: Urls, own_databases: dict[
         ops_url=own_databases["ops"],
         redis_url=servers.redis,
     )
+
+
+@pytest.fixture
+def settings(session_settings: Settings) -> Settings:
+    """Give a test its own copy."""
+    return session_settings.model_copy()
 
 
 @pytest.fixture(autouse=True)
@@ -250,6 +280,10 @@ def scratch_database(server: str, prefix: str = "soko_scratch") -> Iterator[str]
         yield with_database(server, name)
     finally:
         _drop(server, name)
+
+
+def _open(urls: dict[str, str], settings: Settings) -> Databases:
+    return Databases(platform_url=urls["platform"], ops_url=urls["ops"], resolve_secret=settings.open_secret)
 
 
 def _make_templates(server: str, run: Path) -> None:

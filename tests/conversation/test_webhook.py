@@ -64,7 +64,7 @@ def build_app(store: Store) -> FastAPI:
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Store, httpx.Client]]:
     store = Store()
-    with running(build_app(store)) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with running(build_app(store)) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
         yield store, client
 
 

@@ -84,7 +84,7 @@ def receiver_url(_receiving: tuple[Receiver, str]) -> str:
 
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=5.0) as client:
+    with httpx.Client(trust_env=False, verify=False, timeout=5.0) as client:
         yield client
 
 

@@ -164,7 +164,7 @@ def open_shop(settings: Settings, databases: Databases, urls: Urls, vendor_id: V
         server = Web(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        http = stack.enter_context(httpx.Client(timeout=60, trust_env=False))
+        http = stack.enter_context(httpx.Client(timeout=60, trust_env=False, verify=False))
         shop = Shop(
             settings=here,
             databases=databases,
