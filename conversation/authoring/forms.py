@@ -1,7 +1,6 @@
 """Reading a form: several things asked one after the other, each into a slot of its own."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from conversation.authoring.nodes import Map, Node, Scalar
@@ -112,7 +111,7 @@ class FormReader(QuestionReader):
         if found is None or slot is None:
             return None
         self.need(found, "ask", "an entry of a form")
-        entries = tuple((replace(name, text="text") if name.text == "ask" else name, value) for name, value in found.entries)
+        entries = tuple((name._replace(text="text") if name.text == "ask" else name, value) for name, value in found.entries)
         asked = self.question(
             Map(entries=tuple(each for each in entries if each[0].text in ("text", "buttons", "list")), at=found.at), place
         )

@@ -108,7 +108,7 @@ class Problems:
         lines = self._sources[at.file].lines if at.file in self._sources else ()
         line = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
         width = min(at.width, max(1, len(line) - at.column + 1))
-        return Problem(code=code, message=message, at=replace(at, width=width), line=line, hint=hint, notes=tuple(notes))
+        return Problem(code=code, message=message, at=at._replace(width=width), line=line, hint=hint, notes=tuple(notes))
 
     def warn(self, code: str, at: At, message: str, hint: str = "", notes: Iterable[str] = ()) -> None:
         """Report something that does not stop the flows from loading. An error at the same place takes precedence."""

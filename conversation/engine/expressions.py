@@ -7,7 +7,7 @@ own ImmutableSandboxedEnvironment with StrictUndefined, narrowed to plain dicts,
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, nodes
@@ -226,17 +226,23 @@ def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes
 
 @lru_cache(maxsize=_KEPT)
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
-    """Parse, refuse, compile. Raises ExpressionError."""
+    """Parse and refuse; it is compiled at its first use. Raises ExpressionError."""
     parsed = parse_expression(environment, source)
     names, cost = _names(parsed), _count(parsed)
-    # What environment.compile_expression does, without parsing it a second time.
+    run = cache(lambda: _compile(environment, parsed))
+    paths = tuple(sorted(set(_paths(parsed))))
+    return Expression(source=source, names=names, paths=paths, cost=cost, run=lambda names: run()(names))
+
+
+def _compile(environment: ImmutableSandboxedEnvironment, parsed: nodes.Expr) -> Callable[..., Any]:
+    """What environment.compile_expression does, without parsing it a second time."""
     kept = nodes.Assign(nodes.Name("result", "store"), parsed, lineno=1)
     run = TemplateExpression(environment.from_string(nodes.Template([kept], lineno=1)), undefined_to_none=False)
-    return Expression(source=source, names=names, paths=tuple(sorted(set(_paths(parsed)))), cost=cost, run=_strict(run))
+    return _strict(run)
 
 
 def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed: nodes.Template | None = None) -> Template:
-    """Parse (unless it is `parsed` already), refuse, compile. Raises ExpressionError."""
+    """Parse (unless it is `parsed` already) and refuse; it is compiled at its first use. Raises ExpressionError."""
     parsed = parsed or parse_text(environment, source)
     outputs = [output for output in parsed.body if isinstance(output, nodes.Output)]
     pieces_in = [piece for output in outputs for piece in output.nodes]
@@ -246,10 +252,10 @@ def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed
     if not moving:
         constant = plain.strip()
         return Template(source=source, names=names, cost=cost, constant=constant, pieces=lambda _names: iter((constant,)))
-    compiled = environment.from_string(parsed)
+    compiled = cache(lambda: environment.from_string(parsed))
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
-        return compiled.root_render_func(compiled.new_context(dict(names)))
+        return compiled().root_render_func(compiled().new_context(dict(names)))
 
     return Template(source=source, names=names, cost=cost, constant=None, pieces=pieces)
 

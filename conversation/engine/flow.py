@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import Expression, Template
@@ -14,8 +14,7 @@ from conversation.engine.values import JSON
 VENDOR: Final = "{vendor}"  # in the text of a link
 
 
-@dataclass(frozen=True, kw_only=True)
-class At:
+class At(NamedTuple):
     """Where something stands in the authors' files. Lines and columns count from 1; `width` is for the caret."""
 
     file: str

@@ -1,6 +1,8 @@
 """Finding things of one kind anywhere inside a flow, whatever it is built of."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TypeVar
 
 from jinja2 import nodes
@@ -19,17 +21,25 @@ def each_of(part: object, kind: type[T]) -> Iterator[T]:
     todo: list[object] = [part]
     while todo:
         here = todo.pop()
-        if isinstance(here, str | int | At | Expression | Template) or here is None or id(here) in seen:
+        if isinstance(here, At):
             continue
-        if isinstance(here, Mapping):
-            todo.extend(reversed(list(here.values())))
-        elif isinstance(here, tuple):
+        if isinstance(here, tuple):
             todo.extend(reversed(here))
-        elif names := tuple(getattr(here, "__dataclass_fields__", ())):
+        elif isinstance(here, Mapping):
+            todo.extend(reversed([*here.values()]))
+        elif id(here) not in seen:
             seen.add(id(here))
             if isinstance(here, kind):
                 yield here
-            todo.extend(getattr(here, name) for name in reversed(names))
+            todo.extend([getattr(here, name) for name in _parts_of(type(here))])  # type: ignore[arg-type]  # every class has a hash
+
+
+@cache
+def _parts_of(kind: type) -> tuple[str, ...]:
+    """The fields of what a flow is built of that may hold parts of it, the last one first."""
+    if issubclass(kind, Expression | Template) or not is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in reversed(fields(kind)) if field.type not in (str, int, bool, At))
 
 
 def written_paths(template: nodes.Template) -> dict[str, nodes.Expr]:

@@ -6,71 +6,16 @@ both ways, an order that waits for money may turn PAID at any moment, and a cons
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
-from conversation.authoring.check.finding import each_of
+from conversation.authoring.check.moves import Moves
+from conversation.authoring.check.situations import ENTER, WAIT, Came, Place, Situation
 from conversation.authoring.problems import Problems
-from conversation.engine.catalogue import CallSpec, Outcome
-from conversation.engine.flow import (
-    At,
-    Branch,
-    Bundle,
-    CallFlow,
-    CallService,
-    ChangeLanguage,
-    Condition,
-    Edge,
-    EmitMetric,
-    Flow,
-    Line,
-    SetSlots,
-    StartLater,
-    State,
-)
+from conversation.engine.flow import Bundle
 
-ENTER: Final = -1
-WAIT: Final = -2
-DONE: Final = -5  # the form is filled
-AGAIN: Final = -3  # the open question is asked again
-SAY: Final = -4  # the actions are done
 MOST: Final = 200_000
-PAYABLE, PAID = "CONFIRMED", "PAID"  # money can turn the one into the other at any moment
-
-
-class Place(NamedTuple):
-    """A flow's frame: where it stands, and whether the flow under it was interrupted."""
-
-    flow: str
-    state: str
-    visiting: bool = False
-    action: int = 0  # that called the flow above
-
-
-class Situation(NamedTuple):
-    """One situation; a tuple, as it is hashed very often. `point` is the action that comes next, or one of the points above."""
-
-    stack: tuple[Place, ...]
-    point: int
-    order: str
-    held: bool = False
-    in_flight: bool = False
-
-    @property
-    def top(self) -> Place:
-        """The running flow's place."""
-        return self.stack[-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """What leads from one situation to the next: said as the customer would tell it, and where it is written."""
-
-    told: str
-    at: At | None
-    to: Situation | None  # None: the run is over
-    says: int = 0  # messages on the way, at most
+OVER: Final = -1  # in place of a situation's number: the run is over
 
 
 def check_walk(bundle: Bundle, problems: Problems) -> None:
@@ -83,31 +28,34 @@ def check_walk(bundle: Bundle, problems: Problems) -> None:
 
 
 class _Walk:
+    """Situations stand here by their numbers: they are looked up often, and are long to compare."""
+
     def __init__(self, bundle: Bundle, problems: Problems) -> None:
         self.bundle = bundle
         self.problems = problems
-        self.by_clock = sorted({later.flow for later in each_of(bundle.flows, StartLater)})
-        self.came: dict[Situation, tuple[Situation, Move] | None] = {}
-        self.next: dict[Situation, list[Situation | None]] = {}
-        self.says: dict[tuple[Situation, Situation | None], int] = {}
+        self.came = Came()
+        self.moves = Moves(bundle, problems, self.came)
+        self.next: list[list[int]] = []
+        self.says: dict[tuple[int, int], int] = {}
 
     def run(self) -> None:
-        queue = deque(self._starts())
-        self.came = dict.fromkeys(queue)
-        while queue and len(self.came) < MOST:
-            here = queue.popleft()
-            following = self.next.setdefault(here, [])
-            for move in self._moves(here):
-                following.append(move.to)
+        for start in self._starts():
+            self.came.number(start, OVER, None)
+        for here, situation in enumerate(self.came.situations):  # grows while it is walked
+            if here == MOST:
+                break
+            following: list[int] = []
+            self.next.append(following)
+            for move in self.moves.out_of(situation):
+                there = OVER if move.to is None else self.came.number(move.to, here, move)
+                following.append(there)
                 if move.says:
-                    self.says[here, move.to] = max(move.says, self.says.get((here, move.to), 0))
-                if move.to is not None and move.to not in self.came:
-                    self.came[move.to] = (here, move)
-                    queue.append(move.to)
+                    self.says[here, there] = max(move.says, self.says.get((here, there), 0))
+        self.waits = [situation.point == WAIT for situation in self.came.situations[: len(self.next)]]
 
     def _starts(self) -> Iterator[Situation]:
         states = self.bundle.catalogue.order_states
-        for name in self.by_clock:
+        for name in self.moves.by_clock:
             for order in states:
                 yield self._at(name, self.bundle.flows[name].first, order)
         for flow in self.bundle.flows.values():
@@ -123,330 +71,38 @@ class _Walk:
     def _at(flow: str, state: str, order: str) -> Situation:
         return Situation(stack=(Place(flow=flow, state=state),), point=ENTER, order=order)
 
-    def _state(self, here: Situation) -> tuple[Flow, State]:
-        flow = self.bundle.flows[here.top.flow]
-        return flow, flow.states[here.top.state]
-
-    # --- one move
-
-    def _moves(self, here: Situation) -> Iterator[Move]:
-        _, state = self._state(here)
-        match here.point:
-            case point if point == ENTER:
-                yield from self._enter(here, state, here._replace(point=0))
-            case point if point == AGAIN:
-                yield from self._redirected(here, state, here._replace(point=WAIT), says=1)
-            case point if point == WAIT:
-                yield from self._leave(here, state)
-            case point if point == SAY:
-                yield from self._after_actions(here, state)
-            case point if point == DONE:
-                yield from self._go_on(here, state)
-            case index:
-                yield from self._act(here, state, index)
-
-    def _enter(self, here: Situation, state: State, inside: Situation) -> Iterator[Move]:
-        if state.visits is not None:
-            yield self._to(here, state.visits.then, "it was here too often", state.visits.at)
-        yield from self._redirected(here, state, inside)
-
-    def _redirected(self, here: Situation, state: State, inside: Situation, says: int = 0) -> Iterator[Move]:
-        for redirect in state.redirects:
-            holds = self._holds(redirect.condition, here)
-            if holds is not False:
-                yield from self._edge(here, redirect.edge, f"{redirect.condition.expression.source} holds")
-            if holds is True:
-                return
-        yield Move(told="", at=None, to=inside, says=says)
-
-    def _act(self, here: Situation, state: State, index: int) -> Iterator[Move]:
-        if index >= len(state.do):
-            yield Move(told="", at=None, to=here._replace(point=SAY))
-            return
-        action = state.do[index]
-        match action:
-            case SetSlots() | ChangeLanguage() | EmitMetric() | StartLater():
-                yield Move(told="", at=None, to=here._replace(point=index + 1))
-            case CallService():
-                yield from self._call(here, action, index)
-            case CallFlow():
-                below = here.top._replace(action=index)
-                above = Place(flow=action.flow, state=self.bundle.flows[action.flow].first)
-                stack = (*here.stack[:-1], below, above)
-                if self._may_stack(here, action.flow, action.at):
-                    yield Move(told=f"{action.flow} begins", at=action.at, to=here._replace(stack=stack, point=ENTER, held=False))
-
-    def _may_stack(self, here: Situation, flow: str, at: At) -> bool:
-        if any(place.flow == flow for place in here.stack):
-            self.problems.add("T4", at, f"`{flow}` runs already: a flow cannot be within itself")
-            return False
-        if len(here.stack) >= self.bundle.limits.frames:
-            self.problems.add("T4", at, f"more than {self.bundle.limits.frames} flows within one another")
-            return False
-        return True
-
-    def _call(self, here: Situation, action: CallService, index: int) -> Iterator[Move]:
-        spec = self.bundle.catalogue.calls[action.call]
-        possible = [outcome for outcome in spec.outcomes.values() if outcome.orders is None or here.order in outcome.orders]
-        if not self._may_call(here, spec, action, possible):
-            return
-        held = here.held and not spec.moves_money and not spec.revokes
-        for outcome in possible:
-            order = outcome.becomes or here.order
-            in_flight = self._in_flight(here, spec, outcome) and order != PAID
-            after = here._replace(order=order, held=held, in_flight=in_flight)
-            if outcome.continues:
-                yield Move(told=f"{spec.name}: {outcome.name}", at=action.at, to=after._replace(point=index + 1))
-            else:
-                edge = action.otherwise[outcome.name]
-                self._check_then(spec, outcome, edge)
-                yield from self._edge(after, edge, f"{spec.name}: {outcome.name}")
-
-    @staticmethod
-    def _in_flight(here: Situation, spec: CallSpec, outcome: Outcome) -> bool:
-        if outcome.settles:
-            return False
-        moving = spec.moves_money and (outcome.continues or outcome.then is not None or outcome.name == "busy")
-        return here.in_flight or moving
-
-    def _may_call(self, here: Situation, spec: CallSpec, action: CallService, possible: Sequence[Outcome]) -> bool:
-        if spec.moves_money and not here.held:
-            at = self._last_edge(here) or action.at
-            self.problems.add(
-                "P1",
-                at,
-                f"{spec.name} can run without the customer having just replied PAY",
-                f"leads to {spec.name} (line {action.at.line})",
-                notes=(
-                    f"how it can happen:  {self._story(here)}",
-                    "fix: go to the question that takes the consent, which asks again",
-                ),
-            )
-            return False
-        wanted = [outcome for outcome in possible if outcome.continues] if spec.moves_money else possible
-        if not wanted:
-            needed = sorted({state for outcome in spec.outcomes.values() if outcome.continues for state in outcome.orders or ()})
-            self.problems.add(
-                "P2",
-                action.at,
-                f"`{spec.name}` can be called when the order is {here.order}; it needs {' or '.join(needed)}",
-                notes=(f"how it can happen:  {self._story(here)}", "fix: redirect before this, e.g. {if: order.is_paid, to: …}"),
-            )
-            return False
-        if spec.revokes and here.in_flight:
-            self.problems.add(
-                "P4",
-                self._last_edge(here) or action.at,
-                f"this walks away from a live M-Pesa prompt: `{spec.name}` would change the order while the money may be moving",
-                f"leads to {spec.name} (line {action.at.line})",
-                notes=(
-                    f"how it can happen:  {self._story(here)}",
-                    "fix: narrow with commands: {only: [...]}, or ask M-Pesa first",
-                ),
-            )
-            return False
-        return True
-
-    def _check_then(self, spec: CallSpec, outcome: Outcome, edge: Edge) -> None:
-        """P5: an unknown outcome is asked about straight away, before anything is said."""
-        if outcome.then is None:
-            return
-        straight = len(edge.go) == 1 and not edge.say and not edge.do
-        flows = [flow for flow in self.bundle.flows.values() if flow.at.file == edge.at.file]
-        first = flows[0].states[edge.go[0].to].do[:1] if edge.go else ()
-        asks = any(isinstance(action, CallService) and action.call == outcome.then for action in first)
-        if not straight or not asks:
-            self.problems.add(
-                "P5",
-                edge.at,
-                f"after `{outcome.name}` nobody knows whether the money moved: this must lead straight to {outcome.then}",
-                f"go to a state that begins with call: {outcome.then}, and say nothing before",
-            )
-
-    def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
-        says = count_messages(state.say)
-        if state.waits:
-            asked = says + (state.ask is not None)
-            yield Move(told="", at=None, to=here._replace(point=WAIT, held=False), says=asked)
-        if state.form is not None:  # all of it may be known already
-            yield Move(told="", at=None, to=here._replace(point=DONE), says=says)
-        if not state.waits:
-            yield from self._go_on(here, state, says)
-
-    def _go_on(self, here: Situation, state: State, says: int = 0) -> Iterator[Move]:
-        if state.end is not None:
-            yield from (replace(move, says=move.says + says) for move in self._end(here, state.end))
-        else:
-            yield from self._branches(here, state.go, "", says)
-
-    def _end(self, here: Situation, result: str) -> Iterator[Move]:
-        if len(here.stack) == 1:
-            yield Move(told=f"ends: {result}", at=None, to=None)
-            return
-        below = here._replace(stack=here.stack[:-1], held=False)
-        if here.top.visiting:
-            yield Move(told=f"{here.top.flow} ends", at=None, to=below._replace(point=AGAIN))
-            return
-        _, state = self._state(below)
-        action = state.do[below.top.action]
-        if isinstance(action, CallFlow) and result in action.otherwise:
-            yield from self._edge(below, action.otherwise[result], f"{here.top.flow}: {result}")
-        else:
-            yield Move(told=f"{here.top.flow}: {result}", at=None, to=below._replace(point=below.top.action + 1))
-
-    # --- leaving a wait
-
-    def _leave(self, waiting: Situation, state: State) -> Iterator[Move]:
-        for here in self._meanwhile(waiting):
-            yield from self._heard(here, state)
-            for after in state.after:
-                yield from self._edge(here, after.edge, f"{after.name.removeprefix('after:')} pass")
-            if state.asks:
-                yield from self._expired(here)
-            yield from self._late(here)
-            yield from self._scheduled(here, state)
-        yield from self._awaited(waiting, state)
-
-    def _expired(self, here: Situation) -> Iterator[Move]:
-        """The expiry of the running flow, else of the nearest one under it: those above are left."""
-        for depth in range(len(here.stack), 0, -1):
-            expiry = self.bundle.flows[here.stack[depth - 1].flow].expiry
-            if expiry is not None:
-                left = here._replace(stack=here.stack[:depth])
-                yield self._to(left, expiry.to, "the customer says nothing for long", expiry.at)
-                return
-
-    @staticmethod
-    def _meanwhile(here: Situation) -> Iterator[Situation]:
-        """The money may arrive before the conversation hears of it."""
-        yield here
-        if here.order == PAYABLE:
-            yield here._replace(order=PAID, in_flight=False)
-
-    def _heard(self, here: Situation, state: State) -> Iterator[Move]:
-        if state.form is not None:
-            yield Move(told="customer answers everything", at=None, to=here._replace(point=DONE, held=False))
-        if state.people is not None and state.people.back is not None:
-            yield from self._edge(here, state.people.back, "a person gives the conversation back")
-        for reply in state.replies:
-            told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
-            yield from self._edge(here._replace(held=reply.consent is not None), reply.edge, told)
-        for command in state.commands:
-            yield from self._edge(here, command.edge, f"customer types {min(command.words, default=command.name)}")
-        if state.unmatched is not None and state.unmatched.then is not None:
-            yield self._to(here, state.unmatched.then, "nothing the customer types is understood", state.unmatched.at)
-
-    def _awaited(self, here: Situation, state: State) -> Iterator[Move]:
-        """The event this state waits for: the prompt's last word."""
-        if state.wait is None:
-            return
-        for outcome, edge in state.wait.outcomes.items():
-            becomes = self.bundle.catalogue.events[state.wait.event].outcomes[outcome]
-            order = becomes if becomes is not None and here.order == PAYABLE else here.order
-            after = here._replace(order=order, in_flight=False)
-            yield from self._edge(after, edge, f"{state.wait.event} says {outcome}")
-
-    def _late(self, here: Situation) -> Iterator[Move]:
-        """An event of an earlier prompt: it says nothing about the one that may be on the phone now."""
-        for spec in self.bundle.catalogue.events.values():
-            home = spec.when_nobody_waits
-            if home in self.bundle.flows and not any(place.flow == home for place in here.stack):
-                above = Place(flow=home, state=self.bundle.flows[home].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER)
-                yield Move(told=f"a late {spec.name} comes", at=None, to=to)
-
-    def _scheduled(self, here: Situation, state: State) -> Iterator[Move]:
-        """A flow that starts by the clock; not while people have the chat."""
-        for flow in self.by_clock if state.people is None else ():
-            if not any(place.flow == flow for place in here.stack) and len(here.stack) < self.bundle.limits.frames:
-                above = Place(flow=flow, state=self.bundle.flows[flow].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
-                yield Move(told=f"{flow} starts by the clock", at=None, to=to)
-
-    # --- edges
-
-    def _edge(self, here: Situation, edge: Edge, told: str) -> Iterator[Move]:
-        if edge.visit is not None:
-            if self._may_stack(here, edge.visit, edge.at):
-                above = Place(flow=edge.visit, state=self.bundle.flows[edge.visit].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
-                yield Move(told=told, at=edge.at, to=to, says=count_messages(edge.say))
-        elif edge.resume:
-            yield Move(told=told, at=edge.at, to=here._replace(point=AGAIN, held=False), says=count_messages(edge.say))
-        else:
-            yield from self._branches(here, edge.go, told, count_messages(edge.say))
-
-    def _branches(self, here: Situation, branches: Sequence[Branch], told: str, says: int = 0) -> Iterator[Move]:
-        for branch in branches:
-            holds = None if branch.condition is None else self._holds(branch.condition, here)
-            if branch.condition is not None and holds is False:
-                continue
-            yield self._to(here, branch.to, told, branch.at, says)
-            if branch.share is None and (branch.condition is None or holds is True):
-                return
-
-    @staticmethod
-    def _to(here: Situation, state: str, told: str, at: At, says: int = 0) -> Move:
-        place = here.top._replace(state=state)
-        return Move(told=told, at=at, to=here._replace(stack=(*here.stack[:-1], place), point=ENTER), says=says)
-
-    def _holds(self, condition: Condition, here: Situation) -> bool | None:
-        """Whether a guard holds for this order status, as far as the order's flags decide it."""
-        source = condition.expression.source.strip()
-        negated = source.startswith("not ")
-        status = self.bundle.catalogue.order_flags.get(source.removeprefix("not ").strip())
-        if status is None:
-            return None
-        return (here.order == status) != negated
-
-    # --- telling
-
-    def _path(self, here: Situation) -> list[Move]:
-        path: list[Move] = []
-        came = self.came.get(here)
-        while came is not None:
-            path.append(came[1])
-            came = self.came.get(came[0])
-        return list(reversed(path))
-
-    def _story(self, here: Situation) -> str:
-        return " -> ".join(move.told for move in self._path(here) if move.told) or "it is where the flow starts"
-
-    def _last_edge(self, here: Situation) -> At | None:
-        return next((move.at for move in reversed(self._path(here)) if move.at is not None), None)
-
     # --- what the whole walk shows
 
     def check_leaving(self) -> None:
         """T5: a wait from which no path leads to an end."""
-        before: dict[Situation | None, set[Situation]] = {}
-        for here, following in self.next.items():
+        before: dict[int, list[int]] = {}
+        for here, following in enumerate(self.next):
             for there in following:
-                before.setdefault(there, set()).add(here)
-        leads: set[Situation] = set()
-        queue: deque[Situation | None] = deque([None])
+                before.setdefault(there, []).append(here)
+        leads: set[int] = set()
+        queue = deque([OVER])
         while queue:
             for here in before.get(queue.popleft(), ()):
                 if here not in leads:
                     leads.add(here)
                     queue.append(here)
-        for here in self.next:
-            if here.point == WAIT and here not in leads:
-                _, state = self._state(here)
+        for here, waits in enumerate(self.waits):
+            if waits and here not in leads:
+                state = self.moves.state(self.came.situations[here])
                 self.problems.add("T5", state.at, f"no customer who is in `{state.name}` can ever come to an end of the flow")
 
     def check_circles(self) -> bool:
         """T4: a circle of states in which nothing ever waits. True when there is one."""
-        done: set[Situation] = set()
+        done: set[int] = set()
         found = False
-        for start in self.next:
+        for start in range(len(self.next)):
             if start not in done:
                 found = self._search_circle(start, done) or found
         return found
 
-    def _search_circle(self, start: Situation, done: set[Situation]) -> bool:
+    def _search_circle(self, start: int, done: set[int]) -> bool:
         found = False
-        open_path: list[tuple[Situation, Iterator[Situation | None]]] = [(start, iter(self._same_turn(start)))]
+        open_path = [(start, iter(self._same_turn(start)))]
         on_path = {start}
         while open_path:
             here, rest = open_path[-1]
@@ -456,61 +112,59 @@ class _Walk:
                 on_path.discard(here)
                 done.add(here)
             elif there in on_path:
-                _, state = self._state(there)
-                names = [situation.top.state for situation, _ in open_path if situation.point == ENTER]
-                circle = " -> ".join([*names[names.index(state.name) if state.name in names else 0 :], state.name])
-                self.problems.add("T4", state.at, f"`{state.name}` can come back to itself without ever waiting", notes=(circle,))
+                self._report_circle(there, [number for number, _ in open_path])
                 found = True
             elif there not in done:
                 open_path.append((there, iter(self._same_turn(there))))
                 on_path.add(there)
         return found
 
+    def _report_circle(self, back: int, path: list[int]) -> None:
+        state = self.moves.state(self.came.situations[back])
+        names = [here.top.state for here in map(self.came.situations.__getitem__, path) if here.point == ENTER]
+        circle = " -> ".join([*names[names.index(state.name) if state.name in names else 0 :], state.name])
+        self.problems.add("T4", state.at, f"`{state.name}` can come back to itself without ever waiting", notes=(circle,))
+
     def check_messages(self) -> None:
         """W5: more messages in one turn than it may have, on some path."""
-        most: dict[Situation | None, int] = {}
+        limit = self.bundle.limits.messages
+        most: dict[int, int] = {}
         for here in self._turns_in_order():
-            before = 0 if here.point == WAIT else most.get(here, 0)
-            for there in self.next.get(here, ()):
+            before = 0 if self.waits[here] else most.get(here, 0)
+            for there in self.next[here]:
                 count = before + self.says.get((here, there), 0)
                 most[there] = max(most.get(there, 0), count)
-                if before <= self.bundle.limits.messages < count:
-                    self._report_messages(here, count)
+                if before <= limit < count:
+                    self._report_messages(self.came.situations[here], count)
 
     def _report_messages(self, here: Situation, count: int) -> None:
-        _, state = self._state(here)
+        state = self.moves.state(here)
         self.problems.add(
             "W5",
             state.at,
             f"one turn can send {count} messages by the end of `{state.name}`; {self.bundle.limits.messages} are the most",
             "say it in fewer messages, or ask something in between",
-            notes=(f"how: {self._story(here)}",),
+            notes=(f"how: {self.came.story(here)}",),
         )
 
-    def _turns_in_order(self) -> list[Situation]:
+    def _turns_in_order(self) -> list[int]:
         """Waits first, then every situation after all those of the same turn that lead to it."""
-        leads: dict[Situation, int] = dict.fromkeys(self.next, 0)
-        for here in self.next:
+        leads = [0] * len(self.came.situations)
+        for here in range(len(self.next)):
             for there in self._same_turn(here):
-                leads[there] = leads.get(there, 0) + 1
-        queue = deque(sorted((here for here in self.next if not leads[here]), key=lambda here: here.point != WAIT))
-        order = [here for here in self.next if here.point == WAIT]
+                leads[there] += 1
+        order = [here for here, waits in enumerate(self.waits) if waits]
+        queue = deque(here for here, waits in enumerate(self.waits) if not waits and not leads[here])
         while queue:
             here = queue.popleft()
-            if here.point != WAIT:
-                order.append(here)
+            order.append(here)
             for there in self._same_turn(here):
                 leads[there] -= 1
-                if not leads[there]:
+                if not leads[there] and there < len(self.next) and not self.waits[there]:
                     queue.append(there)
         return order
 
-    def _same_turn(self, here: Situation) -> list[Situation]:
-        return [there for there in self.next.get(here, ()) if there is not None and here.point != WAIT]
-
-
-def count_messages(lines: Sequence[Line]) -> int:
-    """How many of the lines can be said at once: of two that exclude each other, one."""
-    sources = [line.condition.expression.source.strip() for line in lines if line.condition is not None]
-    pairs = sum(1 for source in set(sources) if source.startswith("not ") and source.removeprefix("not ") in sources)
-    return len(lines) - pairs
+    def _same_turn(self, here: int) -> list[int]:
+        if here >= len(self.next) or self.waits[here]:
+            return []
+        return [there for there in self.next[here] if there != OVER]
