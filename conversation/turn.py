@@ -27,6 +27,7 @@ from conversation.engine.events import (
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
+from conversation.floods import Floods, Verdict
 from conversation.live_flows import LiveFlows
 from conversation.recorded import Recorder
 from conversation.whatsapp.inbound import (
@@ -49,6 +50,7 @@ from router.ids import ConversationId, OrderId, VendorId
 from router.inbox import EntryKind, InboxEntry, NewEntry
 from router.orders.status import is_terminal
 from router.outbox import NewMessage
+from router.rate_limits import RateLimits
 from router.timers import Timer
 from router.turns import NewTurn
 from router.wakeups import Job, Wakeups
@@ -97,10 +99,12 @@ class Turns:
         observe: Callable[[TurnReport], None] = lambda _report: None,
         classify: Callable[[str], str | None] = lambda _text: None,
         shelves: context.Shelves | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         """`classify` tells the intent of a text, or None; the flows read it on the last rung but one.
 
-        `shelves` are those of another Turns on the same databases: making them anew takes as long as a turn.
+        `shelves` are those of another Turns on the same databases: making them anew takes as long as a turn. `limits` says how
+        much a customer may write; None: as much as they like.
         """
         self._databases = databases
         self._flows = flows
@@ -109,6 +113,7 @@ class Turns:
         self._observe = observe
         self._classify = classify
         self._shelves = shelves or context.Shelves()
+        self._floods = Floods(limits)
         self._shelved: dict[tuple[VendorId, str], datetime] = {}  # shelves that this process has stored, and when
 
     def accept(self, updates: Sequence[Update]) -> None:
@@ -189,6 +194,12 @@ class Turns:
             category=hearing.kind_of(update.utterance),
             received_at=self._clock(),
         )
+        verdict = self._floods.judge(vendor_id, update)
+        if verdict is not Verdict.HEAR:
+            log.warning("customer_writes_too_fast", verdict=verdict.name)
+            if verdict is Verdict.TELL:
+                self._tell_too_fast(channel, update, new)
+            return
         try:
             with unit_of_work(self._databases, vendor_id) as work:
                 customer, conversation = self._meet(work, channel, update, now=new.received_at)
@@ -317,6 +328,18 @@ class Turns:
         jobs = turn.wakes | ({Job.SEND} if turn.sends else set())
         self._wakeups.wake(sorted(jobs), vendor_id)
 
+    def _tell_too_fast(self, channel: Channel, update: Incoming, new: NewEntry) -> None:
+        """Keep a message that is not heard, and ask to wait: what the customer writes until then is dropped."""
+        with unit_of_work(self._databases, channel.vendor_id) as work:
+            customer, conversation = self._meet(work, channel, update, now=new.received_at)
+            now, before = self._now(conversation), _snapshot_of(conversation)
+            entry = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
+            if inbox.accept(work, entry, turn=before.turn + 1) is None:
+                return  # heard before
+            text = self._flows.bundle.too_fast_text(before.language or customer.language)
+            self._interject(work, conversation, customer, place="too_fast", text=text, last_inbound_at=now, now=now)
+        self._wakeups.wake([Job.SEND], channel.vendor_id)
+
     def _keep_failed_message(self, channel: Channel, update: Incoming, new: NewEntry, error: Exception) -> None:
         """Our bug: the turn is rolled back, the message is kept for a retry, and the customer is not left in silence."""
         with unit_of_work(self._databases, channel.vendor_id) as work:
@@ -349,16 +372,32 @@ class Turns:
         log.error("turn_failed", conversation_id=str(conversation.id), error=repr(error), exc_info=error)
         now = self._now(conversation)
         inbox.keep_failed(work, entry, error=repr(error), trace=_trace_of(error), now=now)
-        before = _snapshot_of(conversation)
-        turn = _Turn(snapshot=replace(before, turn=before.turn + 1), order_id=conversation.order_id)
-        live = self._flows.bundle
+        before, live, keep = _snapshot_of(conversation), self._flows.bundle, None
         if event is not None:
-            record = recorded.failed(event, before, repr(error))
-            turn.keep = NewTurn(bundle=live.hash, shelf="", items=None, record=record)
+            keep = NewTurn(bundle=live.hash, shelf="", items=None, record=recorded.failed(event, before, repr(error)))
         trouble = live.trouble_text(before.language or customer.language)
-        turn.sends.append(Send(place="trouble", message=Message(text=trouble)))
+        heard_at = conversation.last_inbound_at
+        self._interject(work, conversation, customer, place="trouble", text=trouble, last_inbound_at=heard_at, now=now, keep=keep)
+
+    def _interject(
+        self,
+        work: Work,
+        conversation: Conversation,
+        customer: Customer,
+        *,
+        place: str,
+        text: str | None,
+        last_inbound_at: datetime | None,
+        now: datetime,
+        keep: NewTurn | None = None,
+    ) -> None:
+        """Say one thing, which no flow says, and leave the conversation where it is: a turn of its own number all the same."""
+        before = _snapshot_of(conversation)
+        turn = _Turn(snapshot=replace(before, turn=before.turn + 1), order_id=conversation.order_id, keep=keep)
+        if text is not None:
+            turn.sends.append(Send(place=place, message=Message(text=text)))
         outbox.add(work, _to_messages(turn, conversation, customer, now=now))
-        _save(work, conversation, turn, last_inbound_at=conversation.last_inbound_at, now=now)
+        _save(work, conversation, turn, last_inbound_at=last_inbound_at, now=now)
 
     def _drop_failed_timer(self, vendor_id: VendorId, timer: Timer, error: Exception) -> None:
         """A timer that breaks a turn fires once: firing it again would break it again. The customer's next message goes on."""

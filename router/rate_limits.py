@@ -25,11 +25,20 @@ class Subject(StrEnum):
     KEY = "key"
     VENDOR = "vendor"
     CUSTOMER = "customer"
+    MESSAGE = "message"  # that a customer writes on WhatsApp
+    WARNING = "warning"  # that a customer is told to write less
 
 
-PER_MINUTE: Final[Mapping[Subject, int]] = {Subject.KEY: 600, Subject.VENDOR: 1200, Subject.CUSTOMER: 20}
+PER_MINUTE: Final[Mapping[Subject, int]] = {
+    Subject.KEY: 600,
+    Subject.VENDOR: 1200,
+    Subject.CUSTOMER: 20,
+    Subject.MESSAGE: 20,
+    Subject.WARNING: 1,
+}
 # While Redis is away each process counts for itself, and lets through its share of what four of them may.
 PROCESSES: Final = 4
+NEVER_SHARED: Final = {Subject.MESSAGE, Subject.WARNING}  # rather hear four times as much than not hear a customer
 TIMEOUT_SECONDS: Final = 0.1
 REST_SECONDS: Final = 5.0  # a Redis that did not answer is not asked again for so long
 
@@ -39,7 +48,10 @@ class RateLimits:
 
     def __init__(self, url: str | None, per_minute: Mapping[Subject, int] = PER_MINUTE) -> None:
         self._items = {subject: RateLimitItemPerMinute(most) for subject, most in per_minute.items()}
-        self._shares = {subject: RateLimitItemPerMinute(max(1, most // PROCESSES)) for subject, most in per_minute.items()}
+        self._shares = {
+            subject: RateLimitItemPerMinute(most if subject in NEVER_SHARED else max(1, most // PROCESSES))
+            for subject, most in per_minute.items()
+        }
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared: RateLimiter | None = None if url is None else SlidingWindowCounterRateLimiter(_storage(url))
         self._rest_until = 0.0

@@ -14,6 +14,7 @@ from conversation.turn import Turns
 from router.databases import Databases
 from router.publications import find_latest
 from router.publications import publish as keep_publication
+from router.rate_limits import RateLimits
 from router.wakeups import Wakeups, connect
 from soko.clock import utc_now
 from soko.embedded import Urls
@@ -70,4 +71,5 @@ def following(databases: Databases) -> Iterator[LiveFlows]:
 
 def build_turns(databases: Databases, urls: Urls, flows: LiveFlows) -> Turns:
     """Make what takes turns, in the web process and in the worker alike."""
-    return Turns(databases=databases, flows=flows, wakeups=Wakeups(connect(urls.redis)), clock=utc_now)
+    limits = RateLimits(urls.redis)
+    return Turns(databases=databases, flows=flows, wakeups=Wakeups(connect(urls.redis)), clock=utc_now, limits=limits)

@@ -21,10 +21,12 @@ from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import make_environment
 from conversation.engine.flow import At, Bundle, Flow, Limits, Publishing, Text
 
-APP: Final = ("app", "languages", "timezone", "channel", "flows", "trouble", "no_words", "limits", "intents", "publish")
+TEXTS: Final = ("trouble", "no_words", "too_fast")
+APP: Final = ("app", "languages", "timezone", "channel", "flows", *TEXTS, "limits", "intents", "publish")
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
+TOO_FAST: Final = "app.too_fast"
 HASH_DIGITS: Final = 12
 NOTHING: Final[Mapping[str, bytes]] = {}
 _NAMED: Final = re.compile(rb"^flow:[ ]*(\w+)", re.MULTILINE)
@@ -158,7 +160,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         translations=translations,
         intents=app.intents,
     )
-    trouble, no_words = app.trouble(shared), app.no_words(shared)
+    trouble, no_words, too_fast = app.trouble(shared), app.plain(shared, NO_WORDS), app.plain(shared, TOO_FAST)
     flows = _flows(trees, app, shared, folder)
     problems.stop_if_any()
     _check_translations(shared)
@@ -176,6 +178,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         trouble=trouble,
         texts=dict(shared.texts),
         no_words=no_words,
+        too_fast=too_fast,
         publishing=app.publishing(flows),
     )
     problems.stop_if_any()
@@ -260,10 +263,10 @@ class _App:
         node = self.read.need(self.root, "trouble", "app.yaml")
         return Reader(shared, self.source).text(node, TROUBLE, Scope(names={}))
 
-    def no_words(self, shared: Shared) -> Text | None:
-        """The answer to a message without words, in every flow: it may use no names."""
-        node = self.root.get("no_words")
-        return Reader(shared, self.source).text(node, NO_WORDS, Scope(names={})) if node is not None else None
+    def plain(self, shared: Shared, place: str) -> Text | None:
+        """A text that may be left out, the same in every flow: it may use no names."""
+        node = self.root.get(place.removeprefix("app."))
+        return Reader(shared, self.source).text(node, place, Scope(names={})) if node is not None else None
 
 
 def _flows(trees: Mapping[str, tuple[Source, Node]], app: _App, shared: Shared, folder: str) -> dict[str, Flow]:

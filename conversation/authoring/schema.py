@@ -380,6 +380,7 @@ def _app(bundle: Bundle) -> Schema:
         "flows": listed(either(one_of(bundle.flows), {"type": "string", "pattern": r"^[a-z]\w*$"})),
         "trouble": {**TEXT, "description": "said when a turn failed on our side; it can use no names"},
         "no_words": {**TEXT, "description": "said of a picture, a recording, a place…; it can use no names"},
+        "too_fast": {**TEXT, "description": "said once to who writes so often that no more is read; it can use no names"},
         "limits": limits,
         "intents": listed(WORD),
         "publish": record(

@@ -471,6 +471,7 @@ class Bundle:
     language  the base language; `languages` holds all, the base first
     trouble   what the customer is told when a turn failed on our side
     no_words  what is said of a picture, a recording or a place instead of a state's `unmatched`; None: the same as of words
+    too_fast  what is said once to who writes so often that no more is read for a while; None: nothing
     """
 
     hash: str
@@ -483,8 +484,13 @@ class Bundle:
     trouble: Text
     texts: Mapping[str, Text] = field(default_factory=dict)  # by place
     no_words: Text | None = None
+    too_fast: Text | None = None
     publishing: Publishing = Publishing()
 
     def trouble_text(self, language: str | None = None) -> str:
         """The trouble text, which never fails to render."""
         return self.trouble.in_language(language or self.language).render({})
+
+    def too_fast_text(self, language: str | None = None) -> str | None:
+        """The same for who writes too fast."""
+        return None if self.too_fast is None else self.too_fast.in_language(language or self.language).render({})

@@ -17,6 +17,7 @@ from router.databases import Databases
 from router.errors import Broken
 from router.ids import VendorId
 from router.inbox import EntryKind
+from router.rate_limits import RateLimits
 from router.wakeups import Wakeups
 from router.work import unit_of_work
 from tests.flows import load_flows
@@ -28,7 +29,7 @@ NUMBER = "100000000000001"
 class Chat:
     """One customer's side of a conversation, with a clock of its own."""
 
-    def __init__(self, databases: Databases, vendor_id: VendorId, now: datetime) -> None:
+    def __init__(self, databases: Databases, vendor_id: VendorId, now: datetime, limits: RateLimits | None = None) -> None:
         self.databases = databases
         self.vendor_id = vendor_id
         self.now = now
@@ -40,9 +41,12 @@ class Chat:
             wakeups=Wakeups(None),
             clock=lambda: self.now,
             observe=self.reports.append,
+            limits=limits,
         )
 
-    def say(self, utterance: Utterance, *, number: str = NUMBER, wamid: str | None = None) -> list[str]:
+    def say(
+        self, utterance: Utterance, *, number: str = NUMBER, wamid: str | None = None, phone: str = "254700000001"
+    ) -> list[str]:
         wamid = wamid or f"wamid.{next(self._wamids)}"
         before = len(self.rows("SELECT id FROM outbox"))
         self.now += timedelta(seconds=1)
@@ -51,7 +55,7 @@ class Chat:
                 Incoming(
                     wamid=wamid,
                     phone_number_id=number,
-                    sender_phone="254700000001",
+                    sender_phone=phone,
                     sender_bsuid=None,
                     name="Mteja",
                     sent_at=self.now,
