@@ -16,6 +16,7 @@ from router.orders import store as orders
 from router.orders.status import OrderStatus
 from router.orders.store import Order
 from router.payment_intents import store as payment_intents
+from router.payment_intents.status import IntentStatus
 from router.work import Work
 
 
@@ -83,7 +84,7 @@ def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId,
         context=Context(
             vendor={"id": str(vendor.id), "name": vendor.name},
             customer=seen_customer,
-            order=_to_order(order_id, order, intents[-1][0] if intents else None),
+            order=_to_order(order_id, order, intents),
             lexicon=shelf.lexicon,
         ),
         shelf=shelf,
@@ -91,7 +92,7 @@ def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId,
     )
 
 
-def _to_order(order_id: OrderId, order: Order | None, attempt: IntentId | None) -> dict[str, JSON]:
+def _to_order(order_id: OrderId, order: Order | None, intents: Sequence[tuple[IntentId, IntentStatus]]) -> dict[str, JSON]:
     """Before its first line an order has an id and no row: an empty basket."""
     lines: list[JSON] = []
     if order is not None:
@@ -106,5 +107,6 @@ def _to_order(order_id: OrderId, order: Order | None, attempt: IntentId | None) 
         "is_confirmed": order is not None and order.status is OrderStatus.CONFIRMED,
         "is_paid": order is not None and order.status is OrderStatus.PAID,
         "receipt": order.receipt if order is not None else None,
-        "payment_attempt": str(attempt) if attempt is not None else None,
+        "payment_attempt": str(intents[-1][0]) if intents else None,
+        "payment_unclear": any(status is IntentStatus.NEEDS_REVIEW for _, status in intents),
     }

@@ -3,10 +3,12 @@
 Whoever learns the end (the push, a callback, a query, the sweep) concludes here, with the intent locked.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
-from payments.result_codes import Outcome
+from payments.result_codes import Outcome, Why, outcome_of
 from router import events, inbox, metering
 from router.events import EventType
 from router.inbox import EntryKind, NewEntry
@@ -24,6 +26,16 @@ NOT_CONFIRMED: Final = "not_confirmed"  # a callback told of money, and no query
 CONTRADICTED: Final = "contradicted"  # a callback told of money, and a query of none
 CHECK_AFTER: Final = timedelta(seconds=60)  # a prompt that ended without money is asked about once more
 _ORDER_CLOSED: Final = "order_closed"
+
+
+class Progress(StrEnum):
+    """How a prompt stands whose end nobody knows: what the customer hears meanwhile."""
+
+    PHONE_BUSY = "phone_busy"  # it waits: the phone shows another prompt
+    SAME_AMOUNT = "same_amount"  # it waits: M-Pesa refuses the same amount within two minutes
+    MPESA_BUSY = "mpesa_busy"  # it waits: M-Pesa takes no more calls now, or gives no token
+    UNCLEAR = "unclear"  # M-Pesa did not say whether the prompt went out, or whether an earlier one of the order was paid
+    REVIEW = "review"  # a person looks at it
 
 
 def paid(
@@ -53,7 +65,7 @@ def paid(
         data = _told(intent) | {"receipt": receipt}
         events.append(work, type=EventType.PAYMENT_DUPLICATE_PAID, subject=str(intent.id), data=data, now=now)
     metering.record(work, meter="payment", key=str(intent.id), now=now)
-    _tell_conversation(work, intent, Outcome.PAID, receipt=receipt, now=now)
+    _tell_end(work, intent, Outcome.PAID, why=Why.PAID, receipt=receipt, now=now)
     return True
 
 
@@ -61,7 +73,7 @@ def not_paid(
     work: Work,
     intent: Intent,
     *,
-    outcome: Outcome,
+    why: Why,
     intent_event: IntentEvent,
     attempt_event: AttemptEvent | None,
     now: datetime,
@@ -72,14 +84,14 @@ def not_paid(
 
     `attempt_event` is None where the prompt itself has ended before.
     """
+    outcome = outcome_of(why)
     check_at = now + CHECK_AFTER if attempt_event is AttemptEvent.REFUSE else None
     if attempt_event is not None:
         store.move_attempt(work, intent, attempt_event, result=result, error=error, look_again_at=check_at, now=now)
-    reason = "expired" if intent_event is IntentEvent.EXPIRE else str(outcome)
-    store.move_intent(work, intent, intent_event, reason=reason, now=now)
-    data = _told(intent) | {"outcome": str(outcome), "error": error}
+    store.move_intent(work, intent, intent_event, reason=str(why), now=now)
+    data = _told(intent) | {"outcome": str(outcome), "why": str(why), "error": error}
     events.append(work, type=EventType.PAYMENT_FAILED, subject=str(intent.id), data=data, now=now)
-    _tell_conversation(work, intent, outcome, receipt=None, now=now)
+    _tell_end(work, intent, outcome, why=why, receipt=None, now=now)
 
 
 def expire(work: Work, intent: Intent, *, now: datetime) -> None:
@@ -87,7 +99,7 @@ def expire(work: Work, intent: Intent, *, now: datetime) -> None:
     not_paid(
         work,
         intent,
-        outcome=Outcome.FAILED,
+        why=Why.TOO_LATE,
         intent_event=IntentEvent.EXPIRE,
         attempt_event=AttemptEvent.REJECT,
         error="not_sent",
@@ -101,13 +113,14 @@ def withdraw(work: Work, intent: Intent, *, now: datetime) -> None:
     store.move_intent(work, intent, IntentEvent.WITHDRAW, reason=_ORDER_CLOSED, now=now)
 
 
-def doubt(work: Work, intent: Intent, *, reason: str, now: datetime) -> None:
-    """Hand an intent to a person. The customer is not told that the payment failed, because nobody knows."""
+def doubt(work: Work, intent: Intent, *, reason: str, now: datetime, why: Why = Why.UNKNOWN) -> None:
+    """Hand an intent to a person. The customer is told to wait, and not that the payment failed, because nobody knows."""
     match intent.status:
         case IntentStatus.PROCESSING | IntentStatus.FAILED:
             store.move_intent(work, intent, IntentEvent.DOUBT, reason=reason, now=now)
             data = _told(intent) | {"reason": reason}
             events.append(work, type=EventType.PAYMENT_NEEDS_REVIEW, subject=str(intent.id), data=data, now=now)
+            tell_progress(work, intent, Progress.REVIEW, why=why, now=now)
         case IntentStatus.NEEDS_REVIEW:
             store.change_doubt(work, intent, reason=reason, now=now)
         case _:
@@ -126,18 +139,26 @@ def _told(intent: Intent) -> dict[str, JSON]:
     return {"order_id": str(intent.order_id), "amount": intent.amount, "account_ref": intent.account_ref}
 
 
-def _tell_conversation(work: Work, intent: Intent, outcome: Outcome, *, receipt: str | None, now: datetime) -> None:
+def tell_progress(work: Work, intent: Intent, progress: Progress, *, now: datetime, why: Why = Why.UNKNOWN) -> None:
+    """Let the conversation hear how a prompt stands whose end nobody knows yet; each kind once a payment."""
+    _tell(work, intent, "payments.progress", str(progress), {"why": str(why)}, now=now)
+
+
+def _tell_end(work: Work, intent: Intent, outcome: Outcome, *, why: Why, receipt: str | None, now: datetime) -> None:
+    # The end of a review is news, also where it is the end that was told before the review began.
+    again = ":reviewed" if intent.status is IntentStatus.NEEDS_REVIEW else ""
+    _tell(work, intent, "payments.result", str(outcome), {"receipt": receipt, "why": str(why)}, again=again, now=now)
+
+
+def _tell(
+    work: Work, intent: Intent, name: str, outcome: str, carries: Mapping[str, JSON], *, now: datetime, again: str = ""
+) -> None:
     inbox.accept(
         work,
         NewEntry(
             kind=EntryKind.EVENT,
-            source_id=f"payments.result:{intent.id}:{outcome}",
-            body={
-                "name": "payments.result",
-                "key": str(intent.id),
-                "outcome": str(outcome),
-                "carries": {"receipt": receipt},
-            },
+            source_id=f"{name}:{intent.id}:{outcome}{again}",
+            body={"name": name, "key": str(intent.id), "outcome": outcome, "carries": carries},
             text=None,
             received_at=now,
             customer_id=intent.customer_id,

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 import structlog
 
 from payments import conclusions
+from payments.conclusions import Progress
 from payments.credentials import open_credentials
 from payments.daraja import Answered, Daraja, NoAnswer, StkQuestion
 from payments.result_codes import Outcome, meaning_of
@@ -161,8 +162,8 @@ def _give_up_claim(work: Work, intent: Intent, *, now: datetime) -> None:
 
 
 def _end(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
-    outcome, claim = meaning_of(result.code).outcome, intent.attempt.claim
-    match outcome:
+    meaning, claim = meaning_of(result.code), intent.attempt.claim
+    match meaning.outcome:
         case Outcome.PAID:
             _take_money(work, intent, result, now=now)
         case Outcome.CANCELLED | Outcome.TIMED_OUT | Outcome.NO_FUNDS | Outcome.WRONG_PIN | Outcome.FAILED if claim is not None:
@@ -172,18 +173,18 @@ def _end(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
             conclusions.not_paid(
                 work,
                 intent,
-                outcome=outcome,
+                why=meaning.why,
                 intent_event=IntentEvent.REFUSE,
                 attempt_event=AttemptEvent.REFUSE,
                 result=result,
                 now=now,
             )
         case Outcome.REVIEW:
-            conclusions.doubt(work, intent, reason=f"unknown result {result.code}", now=now)
+            conclusions.doubt(work, intent, reason=f"unknown result {result.code}", why=meaning.why, now=now)
         case Outcome.PENDING:
             pass
         case _:
-            assert_never(outcome)
+            assert_never(meaning.outcome)
 
 
 def _take_money(work: Work, intent: Intent, result: Result, *, now: datetime) -> None:
@@ -223,6 +224,7 @@ def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:
             look_again_at=look_again_at(intent, attempt.dispatched_at + UNANSWERED_AT_MOST),
             now=now,
         )
+        conclusions.tell_progress(work, intent, Progress.UNCLEAR, now=now)
         return True
     if attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.AMBIGUOUS) and waited >= UNANSWERED_AT_MOST:
         store.move_attempt(work, intent, AttemptEvent.GIVE_UP, look_again_at=_goes_on(intent, now), now=now)

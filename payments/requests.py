@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from payments.result_codes import Outcome
+from payments.conclusions import Progress
+from payments.result_codes import Outcome, Why, outcome_of
 from router import capabilities
 from router.ids import CustomerId, IntentId, OrderId
 from router.orders.status import OrderStatus
@@ -21,6 +22,8 @@ NAIROBI: Final = ZoneInfo("Africa/Nairobi")
 LEAST_AMOUNT: Final = 1
 MOST_AMOUNT: Final = 250_000  # KES a transaction; Daraja 3.0 portal, read 2025-12-28
 ASK_AGAIN_AFTER: Final = timedelta(seconds=12)  # Daraja's sandbox answers five queries a minute
+WHYS: Final = tuple(str(why) for why in Why)
+PROGRESS: Final = tuple(str(progress) for progress in Progress)
 _MSISDN: Final = re.compile(r"254[17][0-9]{8}")
 _KENYAN: Final = re.compile(r"254[0-9]{9}")
 
@@ -81,9 +84,10 @@ class Pending:
 
 @dataclass(frozen=True, kw_only=True)
 class NotPaid:
-    """It ended without money."""
+    """It ended without money. `why`: the words for it."""
 
     reason: Outcome
+    why: Why
 
 
 def prepare(
@@ -127,9 +131,9 @@ def ask(work: Work, *, intent_id: IntentId, now: datetime) -> Paid | Pending | N
         case IntentStatus.PAID:
             return Paid(receipt=intent.receipt)
         case IntentStatus.FAILED:
-            return NotPaid(reason=Outcome(intent.reason or Outcome.FAILED))
+            return NotPaid(reason=outcome_of(intent.reason), why=Why(intent.reason or Why.FAILED))
         case IntentStatus.EXPIRED | IntentStatus.CANCELLED:
-            return NotPaid(reason=Outcome.FAILED)
+            return NotPaid(reason=Outcome.FAILED, why=Why.TOO_LATE)
         case IntentStatus.CONSENTED | IntentStatus.PROCESSING | IntentStatus.NEEDS_REVIEW:
             attempts.ask_now(work, intent, not_since=now - ASK_AGAIN_AFTER, now=now)
             return Pending()

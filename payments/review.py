@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from payments import conclusions
-from payments.result_codes import Outcome
+from payments.result_codes import Why
 from router.errors import Refused
 from router.ids import IntentId
 from router.payment_intents import attempts, store
@@ -42,7 +42,7 @@ def decide_failed(work: Work, intent_id: IntentId, *, actor: str, reason: str, n
     conclusions.not_paid(
         work,
         intent,
-        outcome=Outcome.FAILED,
+        why=Why.NO_PAYMENT,
         intent_event=IntentEvent.REFUSE,
         attempt_event=None if ended else AttemptEvent.REFUSE,
         result=Result(code="operator", desc=reason, source="operator"),

@@ -12,7 +12,7 @@ import structlog
 
 from payments import conclusions
 from payments.callback import StkResult, names_another_phone, parse_callback
-from payments.result_codes import Outcome, meaning_of
+from payments.result_codes import Outcome, Why, meaning_of
 from router.databases import Databases
 from router.errors import Broken
 from router.ids import VendorId
@@ -160,7 +160,8 @@ def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, V
     told: dict[str, JSON] = {"callback": callback.id, "verdict": str(verdict), "result_code": result.code if result else None}
     note(work, intent.id, "callback_judged", told, now=now)
     if verdict in DOUBTS:
-        conclusions.doubt(work, intent, reason=verdict, now=now)
+        why = meaning_of(result.code).why if result is not None and verdict is Verdict.UNKNOWN_RESULT else Why.UNKNOWN
+        conclusions.doubt(work, intent, reason=verdict, why=why, now=now)
     return intent, verdict
 
 
@@ -181,7 +182,7 @@ def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, n
         conclusions.not_paid(
             work,
             intent,
-            outcome=meaning_of(result.code).outcome,
+            why=meaning_of(result.code).why,
             intent_event=IntentEvent.REFUSE,
             attempt_event=AttemptEvent.REFUSE,
             result=Result(code=result.code, desc=result.desc, source="callback"),

@@ -17,16 +17,18 @@ from pydantic import SecretStr
 
 from payments import conclusions
 from payments.callback_urls import has_banned_word
+from payments.conclusions import Progress
 from payments.credentials import Credentials, open_credentials
 from payments.daraja import Accepted, Ambiguous, Daraja, Rejected, StkRequest, TransactionType, open_terms
 from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST, look_again_at
-from payments.result_codes import Outcome
+from payments.result_codes import Why, why_rejected
 from router import metering
 from router.databases import Databases
 from router.errors import Refused, Unavailable
 from router.ids import IntentId, VendorId
 from router.orders.status import OrderStatus
 from router.payment_intents import attempts, store
+from router.payment_intents.attempts import InTheWay
 from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
 from router.payment_intents.store import Intent
 from router.payment_intents.trail import note
@@ -115,11 +117,23 @@ def _may_go(work: Work, intent: Intent, *, now: datetime) -> bool:
     if now - intent.pay_received_at > conclusions.PAY_AT_MOST:
         conclusions.expire(work, intent, now=now)
         return False
-    open_prompt = attempts.has_open_prompt(work, intent, since=now - ONE_PROMPT, same_amount_since=now - SAME_AMOUNT)
-    if open_prompt or attempts.has_unconfirmed_success(work, intent.order_id):
-        attempts.put_off(work, intent.id, due_at=now + LOOK_AGAIN_AFTER)
-        return False
-    return True
+    waits_for = _waits_for(work, intent, now=now)
+    if waits_for is None:
+        return True
+    attempts.put_off(work, intent.id, due_at=now + LOOK_AGAIN_AFTER)
+    conclusions.tell_progress(work, intent, waits_for, now=now)
+    return False
+
+
+def _waits_for(work: Work, intent: Intent, *, now: datetime) -> Progress | None:
+    """Say what a prompt has to wait for, in the words the customer hears; None: it may go."""
+    match attempts.find_in_the_way(work, intent, since=now - ONE_PROMPT, same_amount_since=now - SAME_AMOUNT):
+        case InTheWay.PROMPT:
+            return Progress.PHONE_BUSY
+        case InTheWay.AMOUNT:
+            return Progress.SAME_AMOUNT
+        case None:
+            return Progress.UNCLEAR if attempts.has_unconfirmed_success(work, intent.order_id) else None
 
 
 def _get_ready(
@@ -144,6 +158,7 @@ def _get_ready(
         with unit_of_work(databases, vendor_id) as work:
             attempts.put_off(work, intent.id, due_at=now + NO_TOKEN_WAIT)
             note(work, intent.id, "push_waits", {"error": str(error)}, now=now)
+            conclusions.tell_progress(work, intent, Progress.MPESA_BUSY, now=now)
     return None
 
 
@@ -152,7 +167,7 @@ def _end_unsent(work: Work, intent: Intent, *, error: str, now: datetime) -> Non
         conclusions.not_paid(
             work,
             intent,
-            outcome=Outcome.FAILED,
+            why=Why.SHOP_SET_UP,
             intent_event=IntentEvent.REFUSE,
             attempt_event=AttemptEvent.REJECT,
             error=error,
@@ -201,7 +216,7 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
             conclusions.not_paid(
                 work,
                 intent,
-                outcome=Outcome.FAILED,
+                why=why_rejected(outcome.code, outcome.text),
                 intent_event=IntentEvent.REFUSE,
                 attempt_event=AttemptEvent.REJECT,
                 error=f"{outcome.code} {outcome.text}".strip(),
@@ -216,6 +231,7 @@ def _record(work: Work, intent_id: IntentId, outcome: Accepted | Rejected | Ambi
                 look_again_at=look_again_at(intent, now + UNANSWERED_AT_MOST),
                 now=now,
             )
+            conclusions.tell_progress(work, intent, Progress.UNCLEAR, now=now)
         case Rejected() | Ambiguous():
             note(work, intent_id, "answer_after_the_end", {"answer": str(outcome)}, now=now)
         case _:

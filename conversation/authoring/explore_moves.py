@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from conversation.authoring.check.ways import Ways
-from conversation.authoring.pretend import NONSENSE, START, Pretend, World, phrases_for, read_phrases, shortest_match
+from conversation.authoring.pretend import NONSENSE, START, Pretend, World, phrases_for, read_phrases, sample, shortest_match
+from conversation.engine.catalogue import EventSpec
 from conversation.engine.events import Event, Happened, PersonLeft, PersonSaid, Said, Tapped, TimerFired
 from conversation.engine.flow import VENDOR, Ask, Bundle, Flow, FormField, State
 from conversation.engine.match import PICKED, to_choice_id
 from conversation.engine.schedule import SCHEDULE
 from conversation.engine.silence import EXPIRES, REMIND
 from conversation.engine.snapshot import Frame, Snapshot, Wait
+from conversation.engine.types import OneOf
 from conversation.engine.values import JSON
 
 MOST_TRIES: Final = 30
@@ -206,9 +208,13 @@ class Moves:
         """The last word of the prompt that is on the phone, and an old one's, late."""
         for spec in self.bundle.catalogue.events.values():
             for outcome, becomes in spec.outcomes.items():
-                carries = {"receipt": "SBC1234XYZ" if outcome == "paid" else None}
+                carries = _carried(spec, outcome)
                 told = f"{spec.name}: {outcome}"
-                if world.live:
+                if world.live and not spec.last_word:
+                    event = Happened(id="e", at=at, name=spec.name, key=world.key, outcome=outcome, carries=carries)
+                    if outcome not in snapshot.settled.get(world.key, ()):
+                        yield Move(told=told, event=event, world=world, written=None)
+                elif world.live:
                     status = becomes if becomes is not None and world.status == self.payable else world.status
                     after = replace(world, status=status, live=False)
                     event = Happened(id="e", at=at, name=spec.name, key=world.key, outcome=outcome, carries=carries)
@@ -222,6 +228,15 @@ class Moves:
                 old = Happened(id="e", at=at, name=spec.name, key="attempt-of-old", outcome=outcome, carries=carries)
                 if outcome not in snapshot.settled.get("attempt-of-old", ()):
                     yield Move(told=f"a late {told}", event=old, world=world, written=None)
+
+
+def _carried(spec: EventSpec, outcome: str) -> dict[str, JSON]:
+    """What an event tells beside its outcome. Words that are an outcome's own go with it."""
+    carried = {name: sample(kind) for name, kind in spec.carries.fields.items()}
+    for name, kind in spec.carries.fields.items():
+        if isinstance(kind, OneOf) and outcome in kind.values:
+            carried[name] = outcome
+    return carried | {name: None for name in carried if name == "receipt" and outcome != "paid"}
 
 
 def _looks_at_the_clock(flow: Flow) -> bool:

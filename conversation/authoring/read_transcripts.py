@@ -42,6 +42,7 @@ from conversation.authoring.transcripts import (
     PersonIsDone,
     PersonWrites,
     PushAnswer,
+    PushOutcome,
     QueryAnswer,
     Said,
     TextMatch,
@@ -214,8 +215,8 @@ def _mpesa(node: Node) -> tuple[tuple[PushAnswer, ...], tuple[QueryAnswer, ...]]
 
 
 def _push_answer(node: Node) -> PushAnswer:
-    word = nodes.read_word(node, ["accepted", "rejected", "unknown"], "an answer to a push")
-    return PushAnswer(line=line_of(node), answer=cast("Literal['accepted', 'rejected', 'unknown']", word))
+    word = nodes.read_word(node, get_args(PushOutcome), "an answer to a push")
+    return PushAnswer(line=line_of(node), answer=cast("PushOutcome", word))
 
 
 def _query_answer(node: Node) -> QueryAnswer:

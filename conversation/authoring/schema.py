@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias, get_args
 
-from conversation.authoring.transcripts import OrderStatus, Outcome
+from conversation.authoring.transcripts import OrderStatus, Outcome, PushOutcome
 from conversation.engine.catalogue import CallSpec, Catalogue
 from conversation.engine.flow import Bundle, Flow
 from conversation.engine.types import SCALARS, OneOf, Type, describe
@@ -451,7 +451,7 @@ def _given(bundle: Bundle) -> Schema:
 
 def _mpesa() -> Schema:
     answer = either(one_of(["pending", *get_args(Outcome)]), record({"paid": record({"receipt": _receipt()})}, needs=["paid"]))
-    return record({"push": listed(one_of(["accepted", "rejected", "unknown"])), "query": listed(answer)})
+    return record({"push": listed(one_of(get_args(PushOutcome))), "query": listed(answer)})
 
 
 def _receipt() -> Schema:

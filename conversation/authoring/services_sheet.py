@@ -115,6 +115,7 @@ def _event(event: EventSpec) -> dict[str, JSON]:
         "carries": _record(event.carries.fields),
         "outcomes": outcomes,
         "when_nobody_waits": event.when_nobody_waits,
+        "last_word": event.last_word,
     }
 
 

@@ -8,7 +8,12 @@ from typing import Literal, TypeAlias
 
 from conversation.engine.values import JSON
 
-Outcome: TypeAlias = Literal["paid", "cancelled", "timed_out", "no_funds", "wrong_pin", "failed"]
+PushOutcome: TypeAlias = Literal["accepted", "rejected", "unknown", "busy"]
+# What M-Pesa says of a prompt: the words in which the customer hears of it, and "unknown", which nobody may interpret.
+Outcome: TypeAlias = Literal[
+    "paid", "cancelled", "timed_out", "no_funds", "wrong_pin", "failed", "expired", "amount", "mpesa_limit", "shop_full",
+    "too_soon", "other_prompt", "shop_set_up", "pin_locked", "busy", "unknown",
+]  # fmt: skip
 OrderStatus: TypeAlias = Literal["DRAFT", "CONFIRMED", "PAID", "CANCELLED"]
 TextMatch: TypeAlias = "Equal | Contains | Matches"
 
@@ -200,10 +205,14 @@ ChatStep: TypeAlias = Act | Said | Expect
 
 @dataclass(frozen=True, kw_only=True)
 class PushAnswer:
-    """What M-Pesa answers to a push. unknown: no answer came, and nobody knows whether the prompt was sent."""
+    """What M-Pesa answers to a push.
+
+    unknown  no answer came, and nobody knows whether the prompt was sent
+    busy     M-Pesa takes no calls: the prompt waits, until the PAY is too old
+    """
 
     line: int
-    answer: Literal["accepted", "rejected", "unknown"]
+    answer: PushOutcome
 
 
 @dataclass(frozen=True, kw_only=True)

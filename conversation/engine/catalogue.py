@@ -52,13 +52,17 @@ class CallSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EventSpec:
-    """Something that happens outside. `outcomes` maps each to the order state it leaves, or None for the same."""
+    """Something that happens outside. `outcomes` maps each to the order state it leaves, or None for the same.
+
+    `last_word`: after it nothing more is to be heard about its key; otherwise it only tells how things stand.
+    """
 
     name: str
     key: str
     carries: Fields
     outcomes: Mapping[str, str | None]
     when_nobody_waits: str
+    last_word: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

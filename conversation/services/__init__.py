@@ -114,7 +114,7 @@ CATALOGUE: Final = Catalogue(
         "order": fields_of(Order, "order"),
     },
     calls={name: service.spec for name, service in _SERVICES.items()},
-    events={payments.RESULT.name: payments.RESULT},
+    events={event.name: event for event in (payments.RESULT, payments.PROGRESS)},
     consents={payments.PAY.name: payments.PAY},
     entities={
         "number": EntitySpec(name="number", type=INT, read=read_number),

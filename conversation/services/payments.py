@@ -4,7 +4,7 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from conversation.engine.catalogue import CallSpec, ConsentSpec, EventSpec, Outcome
-from conversation.engine.types import STRING, Fields, OrNone
+from conversation.engine.types import STRING, Fields, OneOf, OrNone
 from conversation.services.declare import Id, Money, Phone, Shape, fields_of, service
 from conversation.services.desk import Answer, Desk
 from conversation.services.shapes import PushSent
@@ -27,10 +27,10 @@ class QueryArgs(Shape):
     attempt: Id | None
 
 
-class Ending(Shape):
-    """Why there was no money."""
+class InUse(Shape):
+    """Whether a prompt is open, or a payment of the order is looked at by a person."""
 
-    reason: str
+    under_review: bool
 
 
 def push(desk: Desk, args: PushArgs) -> Answer:
@@ -50,8 +50,9 @@ def push(desk: Desk, args: PushArgs) -> Answer:
         case requests.Prepared(intent_id=intent_id):
             value = PushSent(attempt=str(intent_id)).model_dump()
             return Answer(outcome="sent", value=value, wakes=frozenset({Job.PUSH}))
-        case requests.Busy():
-            return Answer(outcome="busy")
+        case requests.Busy(reason=reason):
+            under_review = reason is requests.BusyReason.UNDER_REVIEW
+            return Answer(outcome="busy", value=InUse(under_review=under_review).model_dump())
         case requests.Refused(reason=requests.RefusedReason.DAILY_LIMIT):
             return Answer(outcome="daily_limit")
         case requests.Refused():
@@ -63,15 +64,15 @@ def push(desk: Desk, args: PushArgs) -> Answer:
 def query(desk: Desk, args: QueryArgs) -> Answer:
     """Tell what is known now. While it is pending, a status query is made due and payments.result brings its answer."""
     if args.attempt is None:
-        return Answer(outcome="not_paid", value=Ending(reason="failed").model_dump())
+        return Answer(outcome="not_paid", value={"reason": "failed", "why": "failed"})
     known = requests.ask(desk.work, intent_id=IntentId(UUID(args.attempt)), now=desk.now)
     match known:
         case requests.Paid():
             return Answer(outcome="paid")
         case requests.Pending():
             return Answer(outcome="pending", wakes=frozenset({Job.QUERY}))
-        case requests.NotPaid(reason=reason):
-            return Answer(outcome="not_paid", value=Ending(reason=str(reason)).model_dump())
+        case requests.NotPaid(reason=outcome, why=why):
+            return Answer(outcome="not_paid", value={"reason": str(outcome), "why": str(why)})
         case _:
             assert_never(known)
 
@@ -84,12 +85,24 @@ PAY: Final = ConsentSpec(
     unlocks=("payments.stk_push",),
 )
 
+WHY: Final = OneOf(values=requests.WHYS)
+ENDING: Final = Fields(name="ending", fields={"reason": STRING, "why": WHY})
+
 RESULT: Final = EventSpec(
     name="payments.result",
     key="attempt",
-    carries=Fields(name="payments.result", fields={"receipt": OrNone(type=STRING)}),
+    carries=Fields(name="payments.result", fields={"receipt": OrNone(type=STRING), "why": WHY}),
     outcomes={"paid": "PAID", "cancelled": None, "timed_out": None, "no_funds": None, "wrong_pin": None, "failed": None},
     when_nobody_waits="late_payment",
+)
+
+PROGRESS: Final = EventSpec(
+    name="payments.progress",
+    key="attempt",
+    carries=Fields(name="payments.progress", fields={"why": WHY}),
+    outcomes=dict.fromkeys(requests.PROGRESS),
+    when_nobody_waits="payment_progress",
+    last_word=False,
 )
 
 _UNPAID: Final = tuple(outcome for outcome in RESULT.outcomes if outcome != "paid")
@@ -106,7 +119,7 @@ SERVICES: Final = (
             must_equal={"order": "order.id", "amount": "order.total", "phone": "customer.phone"},
             outcomes={
                 "sent": Outcome(name="sent", continues=True, orders=("CONFIRMED",)),
-                "busy": Outcome(name="busy", orders=("CONFIRMED",)),
+                "busy": Outcome(name="busy", orders=("CONFIRMED",), carries=fields_of(InUse, "in_use")),
                 "refused": Outcome(name="refused"),
                 "daily_limit": Outcome(name="daily_limit"),
                 "unknown": Outcome(name="unknown", orders=("CONFIRMED",), then="payments.query"),
@@ -125,7 +138,7 @@ SERVICES: Final = (
             outcomes={
                 "paid": Outcome(name="paid", continues=True, orders=("CONFIRMED", "PAID"), becomes="PAID", settles=("paid",)),
                 "pending": Outcome(name="pending", orders=("CONFIRMED",)),
-                "not_paid": Outcome(name="not_paid", carries=fields_of(Ending, "ending"), settles=_UNPAID),
+                "not_paid": Outcome(name="not_paid", carries=ENDING, settles=_UNPAID),
             },
         ),
         QueryArgs,

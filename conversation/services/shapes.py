@@ -126,7 +126,10 @@ class Customer(Shape):
 
 
 class Order(Shape):
-    """The context's `order`. `id` is reserved before the row exists; until then `number` is "" and `lines` is empty."""
+    """The context's `order`. `id` is reserved before the row exists; until then `number` is "" and `lines` is empty.
+
+    payment_unclear  a person looks at a payment of it: another PAY would be refused
+    """
 
     id: Id
     number: str
@@ -136,6 +139,7 @@ class Order(Shape):
     is_paid: bool
     receipt: str | None
     payment_attempt: Id | None
+    payment_unclear: bool
 
 
 class Shortage(Shape):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from router.ids import IntentId, OrderId
@@ -36,6 +37,8 @@ _OPEN_PROMPT: Final = """
     SELECT has_prompt_in_the_way(%(msisdn)s, %(intent_id)s, %(since)s, %(amount)s, %(same_amount_since)s) AS found
     """
 
+_NO_AMOUNT: Final = 0  # no prompt is over nothing
+
 
 def next_prepared(work: Work, *, now: datetime) -> IntentId | None:
     """Find the oldest attempt that is due to be pushed. A plain read: claim it by `lock`, then look again."""
@@ -48,24 +51,29 @@ def put_off(work: Work, intent_id: IntentId, *, due_at: datetime) -> None:
     work.conn.execute(_PUT_OFF, {"vendor_id": work.vendor_id, "intent_id": intent_id, "due_at": due_at})
 
 
-def has_open_prompt(work: Work, intent: Intent, *, since: datetime, same_amount_since: datetime) -> bool:
-    """Tell whether this phone has another prompt in the way, whichever vendor asked. Holds the phone until commit.
+class InTheWay(StrEnum):
+    """What keeps a phone from being asked now."""
 
-    In the way is one sent after `since` without a result, and one over the same amount sent after `same_amount_since` that did
-    not end without money.
+    PROMPT = "prompt"  # it shows another one
+    AMOUNT = "amount"  # it was asked for the same amount a moment ago
+
+
+def find_in_the_way(work: Work, intent: Intent, *, since: datetime, same_amount_since: datetime) -> InTheWay | None:
+    """Tell what this phone has in the way, whichever vendor asked. Holds the phone until commit.
+
+    In the way is a prompt sent after `since` without a result, and one over the same amount sent after `same_amount_since` that
+    did not end without money.
     """
     work.conn.execute(_HOLD_PHONE, (intent.msisdn,))
-    row = work.conn.execute(
-        _OPEN_PROMPT,
-        {
-            "msisdn": intent.msisdn,
-            "intent_id": intent.id,
-            "amount": intent.amount,
-            "since": since,
-            "same_amount_since": same_amount_since,
-        },
-    ).fetchone()
-    return row is not None and bool(row["found"])
+
+    def has_prompt(amount: int) -> bool:
+        terms = {"msisdn": intent.msisdn, "intent_id": intent.id, "since": since, "same_amount_since": same_amount_since}
+        row = work.conn.execute(_OPEN_PROMPT, {**terms, "amount": amount}).fetchone()
+        return row is not None and bool(row["found"])
+
+    if not has_prompt(intent.amount):
+        return None
+    return InTheWay.PROMPT if has_prompt(_NO_AMOUNT) else InTheWay.AMOUNT
 
 
 def dispatch(

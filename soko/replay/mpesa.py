@@ -1,9 +1,9 @@
 """M-Pesa as a transcript scripts it: stands where the HTTP client would, and keeps what it was asked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,9 +12,11 @@ from pydantic import SecretStr
 from conversation.authoring.transcripts import Outcome, PushAnswer, QueryAnswer
 from payments.credentials import Credentials
 from payments.daraja import Accepted, Ambiguous, Answered, NoAnswer, Rejected, StkQuestion, StkRequest
+from router.errors import Unavailable
 
+BUSY_FOR: Final = timedelta(minutes=6)  # longer than a PAY is acted on
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
-# One of Daraja's codes for each outcome, as payments/result_codes.py reads them; a test compares both.
+# One of Daraja's codes for each, as payments/result_codes.py reads them; a test compares both.
 RESULTS: Final[dict[Outcome, tuple[int, str]]] = {
     "paid": (0, "The service request is processed successfully."),
     "no_funds": (1, "The balance is insufficient for the transaction."),
@@ -22,6 +24,16 @@ RESULTS: Final[dict[Outcome, tuple[int, str]]] = {
     "timed_out": (1037, "DS timeout user cannot be reached"),
     "wrong_pin": (2001, "The initiator information is invalid."),
     "failed": (1025, "An error occurred while sending a push request"),
+    "expired": (1019, "Transaction has expired"),
+    "amount": (3, "The amount is above the most of one transaction."),
+    "mpesa_limit": (4, "Declined due to limit rule: would exceed daily transfer limit."),
+    "shop_full": (8, "Declined due to limit rule: would exceed the maximum balance."),
+    "too_soon": (17, "Rule limited."),
+    "other_prompt": (1001, "Unable to lock subscriber, a transaction is already in process for the current subscriber"),
+    "shop_set_up": (2028, "The request is not permitted according to product assignment."),
+    "pin_locked": (8006, "The security credential is locked."),
+    "busy": (26, "System busy. Try again in few minutes."),
+    "unknown": (9999, "Error while sending the request."),
 }
 
 
@@ -53,15 +65,24 @@ class ScriptedMpesa:
 
     pushes: Sequence[PushAnswer]
     queries: Sequence[QueryAnswer]
+    clock: Callable[[], datetime]
     prompts: list[Prompt] = field(default_factory=list)
     asked: int = 0
     unscripted: list[str] = field(default_factory=list)
     told: dict[str, Outcome] = field(default_factory=dict)  # by checkout_request_id
+    busy_since: datetime | None = None
+    busy: int = 0  # of the answers to pushes, those that said so and are over
     receipt: str | None = None  # told by a scripted query, for the callback that may follow
 
     def authorise(self, credentials: Credentials) -> SecretStr:
-        """Give a token."""
+        """Give a token and a place for one push. Unavailable: the transcript says that M-Pesa is busy."""
         del credentials
+        if self._listed < len(self.pushes) and self.pushes[self._listed].answer == "busy":
+            now = self.clock()
+            self.busy_since = self.busy_since or now
+            if now - self.busy_since < BUSY_FOR:
+                raise Unavailable("M-Pesa is busy, says the transcript")
+            self.busy_since, self.busy = None, self.busy + 1
         return SecretStr("replay")
 
     def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
@@ -69,15 +90,15 @@ class ScriptedMpesa:
         del credentials, token
         prompt = Prompt(number=len(self.prompts) + 1, request=request)
         self.prompts.append(prompt)
-        if prompt.number > len(self.pushes):
+        if self._listed > len(self.pushes):
             self.unscripted.append(f"push {prompt.number} (KES {request.amount}), and mpesa.push lists {len(self.pushes)}")
             return Rejected(code="not_sent", text="not in the transcript")
-        match self.pushes[prompt.number - 1].answer:
+        match self.pushes[self._listed - 1].answer:
             case "accepted":
                 return Accepted(checkout_request_id=prompt.checkout_request_id, merchant_request_id=prompt.merchant_request_id)
             case "rejected":
                 return Rejected(code="500.001.1001", text="Unable to lock subscriber, a transaction is already in process")
-            case "unknown":
+            case "unknown" | "busy":  # a busy M-Pesa gave no token for this push
                 return Ambiguous(reason="ReadTimeout")
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
@@ -99,10 +120,15 @@ class ScriptedMpesa:
         code, text = RESULTS[answer.answer]
         return Answered(result_code=str(code), result_desc=text)
 
+    @property
+    def _listed(self) -> int:
+        """How many of the listed answers to pushes were used up."""
+        return len(self.prompts) + self.busy
+
     def left_over(self) -> tuple[int, str] | None:
         """Name the line and kind of the first answer that nobody asked for."""
-        if len(self.prompts) < len(self.pushes):
-            return self.pushes[len(self.prompts)].line, f"mpesa.push lists {len(self.pushes)}, and {len(self.prompts)} were made"
+        if self._listed + (self.busy_since is not None) < len(self.pushes):
+            return self.pushes[self._listed].line, f"mpesa.push lists {len(self.pushes)}, and {len(self.prompts)} were made"
         if self.asked < len(self.queries):
             return self.queries[self.asked].line, f"mpesa.query lists {len(self.queries)}, and {self.asked} were made"
         return None

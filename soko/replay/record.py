@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from conversation.authoring.matching import Reply
@@ -30,6 +30,7 @@ from conversation.authoring.transcripts import (
     PersonIsDone,
     PersonWrites,
     PushAnswer,
+    PushOutcome,
     QueryAnswer,
     Transcript,
 )
@@ -45,11 +46,11 @@ from soko.replay.play import Watched
 from soko.replay.stage import Stage
 from soko.replay.write_transcript import write_transcript
 
-PushOutcome: TypeAlias = Literal["accepted", "rejected", "unknown"]
 PERSON_SAYS: Final = "A person writes something."
 CITY: Final = (-1.2864, 36.8172)  # the middle of Nairobi, wherever the customer was
 PUSH: Final = "payments.stk_push"
 RESULT: Final = "payments.result"
+PROGRESS: Final = "payments.progress"
 PATIENCE: Final = timedelta(minutes=10)
 LOOK: Final = timedelta(seconds=30)
 PENDING: Final = QueryAnswer(line=1, answer="pending")
@@ -211,6 +212,9 @@ class _Writer:
         return CustomerTaps(line=1, choice=event.title, of=tapped["place"], nth=nth)
 
     def _happened(self, each: Taken, event: Happened, since: timedelta) -> None:
+        if event.name == PROGRESS:
+            self._move(since)  # how a prompt stands comes of what M-Pesa answered to it, or of the clock
+            return
         if event.name != RESULT or event.key not in self.attempts:
             raise CannotRecord(f"turn {each.turn.turn} hears of {event.name} from before what is kept")
         receipt = event.carries.get("receipt")
@@ -223,7 +227,7 @@ class _Writer:
         told = MpesaTells(
             line=1,
             attempt=self.attempts.index(event.key) + 1,
-            outcome=cast("Outcome", event.outcome),
+            outcome=cast("Outcome", event.carries.get("why") or event.outcome),
             receipt=self.redaction.disguise.receipt(str(receipt)) if receipt is not None else None,
             after=max(since - self.clock, timedelta(0)),
         )

@@ -70,7 +70,7 @@ class World:
     def __init__(self, databases: Rehearsal, props: Props, transcript: Transcript) -> None:
         given = transcript.given
         self.clock = Clock(now=given.now)
-        self.mpesa = ScriptedMpesa(pushes=transcript.pushes, queries=transcript.queries)
+        self.mpesa = ScriptedMpesa(pushes=transcript.pushes, queries=transcript.queries, clock=self.clock)
         self.replies: list[Reply] = []
         self.messages: list[rehearsal.Said] = []  # of the replies, as they stand in the outbox
         self.reports: list[TurnReport] = []

@@ -190,8 +190,19 @@ class Shop:
 
     def news(self) -> list[tuple[str, str | None]]:
         """Give the outcomes told to conversations, with their receipts."""
-        rows = self.rows("SELECT body FROM inbox WHERE kind = 'event' ORDER BY id")
-        return [(row["body"]["outcome"], row["body"]["carries"]["receipt"]) for row in rows]
+        return [(body["outcome"], body["carries"]["receipt"]) for body in self._told("payments.result")]
+
+    def progress(self) -> list[str]:
+        """Give how prompts stood whose end nobody knew, as conversations heard of it."""
+        return [body["outcome"] for body in self._told("payments.progress")]
+
+    def why(self) -> str:
+        """Give the words of the latest news, an end or not."""
+        return str(self._told("payments")[-1]["carries"]["why"])
+
+    def _told(self, name: str) -> list[dict[str, Any]]:
+        rows = self.rows("SELECT body FROM inbox WHERE kind = 'event' AND source_id LIKE %s ORDER BY id", f"{name}%")
+        return [row["body"] for row in rows]
 
     def events(self, pattern: str = "payment%") -> list[str]:
         return [row["type"] for row in self.rows("SELECT type FROM domain_events WHERE type LIKE %s ORDER BY id", pattern)]

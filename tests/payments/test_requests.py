@@ -8,7 +8,7 @@ import pytest
 
 from payments import requests
 from payments.requests import Busy, BusyReason, NotPaid, Paid, Pending, Prepared, Refused, RefusedReason
-from payments.result_codes import Outcome
+from payments.result_codes import Outcome, Why
 from router.databases import Databases
 from router.ids import IntentId, OrderId, VendorId
 from router.payment_intents import attempts, slots, store
@@ -311,7 +311,7 @@ def test_asking_tells_what_is_known(shop: Shop) -> None:
     assert ask() == Pending()
     shop.call_back(intent.id, failure(intent, 1))
     shop.settle()
-    assert ask() == NotPaid(reason=Outcome.NO_FUNDS)
+    assert ask() == NotPaid(reason=Outcome.NO_FUNDS, why=Why.NO_FUNDS)
     shop.call_back(intent.id, success(intent))
     shop.settle()
     assert shop.confirm() == 1
@@ -342,7 +342,7 @@ def test_asking_about_an_expired_or_withdrawn_intent_tells_that_it_was_not_paid(
             locked = store.lock(work, intent.id)
             store.move_attempt(work, locked, AttemptEvent.REJECT, now=shop.clock())
             store.move_intent(work, locked, event, reason="x", now=shop.clock())
-            assert requests.ask(work, intent_id=intent.id, now=shop.clock()) == NotPaid(reason=Outcome.FAILED)
+            assert requests.ask(work, intent_id=intent.id, now=shop.clock()) == NotPaid(reason=Outcome.FAILED, why=Why.TOO_LATE)
 
 
 def test_account_references_are_short_and_never_repeat() -> None:

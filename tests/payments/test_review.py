@@ -56,7 +56,7 @@ def test_a_person_decides_that_no_money_came_and_a_late_success_is_honoured_all_
     intent = reviewed(shop)
     decide_failed(shop, intent)
     assert shop.states(intent.id) == ("failed", "failed", "CONFIRMED")
-    assert shop.news() == [("failed", None)]
+    assert (shop.news(), shop.why()) == ([("failed", None)], "no_payment")
     shop.clock.advance(hours=1)
     assert shop.confirm() == 0  # nobody asks on; a callback still counts
     shop.call_back(intent.id, success(intent))
@@ -116,3 +116,13 @@ def test_a_receipt_counts_once_also_by_hand(shop: Shop) -> None:
         decide_paid(shop, intent, receipt="short")
     assert shop.states(intent.id)[0] == "needs_review"
     assert shop.rows("SELECT 1 FROM payment_events WHERE event = 'decided_paid'") == []
+
+
+def test_the_end_of_a_review_is_told_also_when_it_is_the_end_that_was_told_before(shop: Shop) -> None:
+    intent = pushed(shop)
+    shop.call_back(intent.id, failure(intent, 1025))
+    shop.settle()
+    shop.call_back(intent.id, success(intent, amount=1))
+    assert settle_all(shop)[-1] == "amount_mismatch"
+    decide_failed(shop, intent)
+    assert (shop.news(), shop.progress()) == ([("failed", None), ("failed", None)], ["review"])

@@ -97,7 +97,7 @@ def test_a_push_without_a_clear_answer_is_ambiguous_and_its_callback_pays(
     assert open_shop.push(daraja)
     assert open_shop.states(intent.id) == ("processing", "ambiguous", "CONFIRMED")
     assert not open_shop.push(daraja)
-    assert open_shop.news() == []
+    assert (open_shop.news(), open_shop.progress()) == ([], ["unclear"])
     (push,) = mpesa.pushes(count=1, callbacks=1)
     assert open_shop.settle()
     assert open_shop.query(daraja)
@@ -122,18 +122,18 @@ def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        "reject:400.002.02:Bad Request - Invalid BusinessShortCode",
-        "reject:404.001.03:Invalid Access Token",
-        "reject:500.001.1001:Wrong credentials",
-        "reject:500.001.1001:Unable to lock subscriber, a transaction is already in process",
-        "spike_arrest",
+        ("reject:400.002.02:Bad Request - Invalid BusinessShortCode", "shop_set_up"),
+        ("reject:404.001.03:Invalid Access Token", "shop_set_up"),
+        ("reject:500.001.1001:Wrong credentials", "shop_set_up"),
+        ("reject:500.001.1001:Unable to lock subscriber, a transaction is already in process", "other_prompt"),
+        ("spike_arrest", "failed"),
     ],
 )
 @pytest.mark.case(19, 20)
 def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
-    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, answer: str, why: str
 ) -> None:
     mpesa.script(answer=answer)
     ordered = open_shop.order()
@@ -141,7 +141,7 @@ def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
     assert isinstance(prepared, Prepared)
     assert open_shop.push(daraja)
     assert open_shop.states(prepared.intent_id) == ("failed", "rejected", "CONFIRMED")
-    assert open_shop.news() == [("failed", None)]
+    assert (open_shop.news(), open_shop.why()) == ([("failed", None)], why)
     assert open_shop.events() == ["payment_failed"]
     assert not open_shop.push(daraja)
     again = open_shop.prepare(ordered, open_shop.say(ordered))
@@ -192,6 +192,7 @@ def test_without_a_token_the_attempt_waits_and_nothing_is_claimed(
     intent = open_shop.consented()
     assert open_shop.push(daraja)
     assert open_shop.states(intent.id)[:2] == ("consented", "prepared")
+    assert open_shop.progress() == ["mpesa_busy"]
     assert not open_shop.push(daraja)
     open_shop.clock.advance(seconds=10)
     assert open_shop.push(daraja)
@@ -204,7 +205,7 @@ def test_a_pay_older_than_five_minutes_is_not_acted_on(open_shop: Shop, mpesa: M
     open_shop.clock.advance(minutes=5, seconds=1)
     assert open_shop.push(daraja)
     assert open_shop.states(intent.id) == ("expired", "rejected", "CONFIRMED")
-    assert open_shop.news() == [("failed", None)]
+    assert (open_shop.news(), open_shop.why()) == ([("failed", None)], "too_late")
     assert mpesa.posts() == []
     assert open_shop.opened == []
 
@@ -225,7 +226,10 @@ def test_a_phone_shows_one_prompt_at_a_time(open_shop: Shop, mpesa: Mpesa, daraj
     assert not open_shop.push(daraja)
     waiting = {open_shop.states(each.id)[1] for each in (first, second)}
     assert waiting == {"accepted", "prepared"}
-    open_shop.clock.advance(seconds=91)
+    open_shop.clock.advance(seconds=6)
+    assert open_shop.push(daraja)  # looks again, and says nothing more
+    assert open_shop.progress() == ["phone_busy"]
+    open_shop.clock.advance(seconds=85)
     mpesa.script(callback="never")
     assert open_shop.push(daraja)
     assert {open_shop.states(each.id)[1] for each in (first, second)} == {"accepted"}
@@ -252,6 +256,7 @@ def test_case_61_the_same_amount_to_the_same_phone_waits_two_minutes_also_after_
     while open_shop.push(daraja):
         pass
     assert open_shop.states(same.id)[1] == "prepared"
+    assert "same_amount" in open_shop.progress()
     open_shop.clock.advance(seconds=6)
     assert open_shop.push(daraja)
     assert open_shop.states(same.id)[1] == "accepted"

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -28,8 +29,12 @@ REQUEST = StkRequest(
 )
 
 
+def scripted(*, pushes: Sequence[PushAnswer], queries: Sequence[QueryAnswer]) -> ScriptedMpesa:
+    return ScriptedMpesa(pushes=pushes, queries=queries, clock=lambda: NOW)
+
+
 def test_pushes_are_answered_as_listed() -> None:
-    mpesa = ScriptedMpesa(
+    mpesa = scripted(
         pushes=[
             PushAnswer(line=1, answer="accepted"),
             PushAnswer(line=1, answer="rejected"),
@@ -46,7 +51,7 @@ def test_pushes_are_answered_as_listed() -> None:
 
 
 def test_queries_are_answered_as_listed() -> None:
-    mpesa = ScriptedMpesa(pushes=[], queries=[QueryAnswer(line=1, answer="pending"), QueryAnswer(line=1, answer="no_funds")])
+    mpesa = scripted(pushes=[], queries=[QueryAnswer(line=1, answer="pending"), QueryAnswer(line=1, answer="no_funds")])
 
     assert isinstance(mpesa.query(QUESTION, KEYS), NoAnswer)
     answer = mpesa.query(QUESTION, KEYS)
@@ -56,7 +61,7 @@ def test_queries_are_answered_as_listed() -> None:
 
 
 def test_one_more_than_listed_is_noted() -> None:
-    mpesa = ScriptedMpesa(pushes=[], queries=[])
+    mpesa = scripted(pushes=[], queries=[])
 
     assert isinstance(mpesa.push(REQUEST, KEYS, TOKEN), Rejected)
     assert isinstance(mpesa.query(QUESTION, KEYS), NoAnswer)
@@ -65,7 +70,7 @@ def test_one_more_than_listed_is_noted() -> None:
 
 
 def test_one_less_than_listed_is_named_by_its_line() -> None:
-    mpesa = ScriptedMpesa(pushes=[PushAnswer(line=8, answer="accepted")], queries=[QueryAnswer(line=9, answer="pending")])
+    mpesa = scripted(pushes=[PushAnswer(line=8, answer="accepted")], queries=[QueryAnswer(line=9, answer="pending")])
 
     assert mpesa.left_over() == (8, "mpesa.push lists 1, and 0 were made")
     mpesa.push(REQUEST, KEYS, TOKEN)
@@ -74,11 +79,11 @@ def test_one_less_than_listed_is_named_by_its_line() -> None:
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
 def test_our_result_codes_mean_what_payments_reads_in_them(outcome: Outcome) -> None:
-    assert meaning_of(str(RESULTS[outcome][0])).outcome == outcome
+    assert meaning_of(str(RESULTS[outcome][0])).why == outcome
 
 
 def test_a_callback_is_what_payments_reads() -> None:
-    mpesa = ScriptedMpesa(pushes=[PushAnswer(line=1, answer="accepted")], queries=[])
+    mpesa = scripted(pushes=[PushAnswer(line=1, answer="accepted")], queries=[])
     mpesa.push(REQUEST, KEYS, TOKEN)
     paid = parse_callback(mpesa.callback(mpesa.prompts[0], "paid", receipt="SBC1234XYZ", at=NOW))
     failed = parse_callback(mpesa.callback(mpesa.prompts[0], "cancelled", receipt=None, at=NOW))
@@ -90,7 +95,7 @@ def test_a_callback_is_what_payments_reads() -> None:
 
 
 def test_the_receipt_that_a_query_announced_comes_with_the_callback() -> None:
-    mpesa = ScriptedMpesa(
+    mpesa = scripted(
         pushes=[PushAnswer(line=1, answer="accepted")], queries=[QueryAnswer(line=1, answer="paid", receipt="SBC9999XYZ")]
     )
     mpesa.push(REQUEST, KEYS, TOKEN)
@@ -102,7 +107,7 @@ def test_the_receipt_that_a_query_announced_comes_with_the_callback() -> None:
 
 
 def test_a_query_agrees_with_the_result_that_was_told_unless_another_answer_is_listed() -> None:
-    mpesa = ScriptedMpesa(pushes=[PushAnswer(line=1, answer="accepted")], queries=[QueryAnswer(line=1, answer="no_funds")])
+    mpesa = scripted(pushes=[PushAnswer(line=1, answer="accepted")], queries=[QueryAnswer(line=1, answer="no_funds")])
     mpesa.push(REQUEST, KEYS, TOKEN)
     mpesa.callback(mpesa.prompts[0], "paid", receipt=None, at=NOW)
 

@@ -3,7 +3,10 @@
 P1, P2, P4, P5 and the T4 of flows within themselves are met on the way, and reported with the story of how it came there.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from conversation.authoring.check.finding import each_of
 from conversation.authoring.check.situations import AGAIN, DONE, ENTER, SAY, WAIT, Came, Move, Place, Situation
@@ -253,9 +256,10 @@ class Moves:
         if state.wait is None:
             return
         for outcome, edge in state.wait.outcomes.items():
-            becomes = self.bundle.catalogue.events[state.wait.event].outcomes[outcome]
+            spec = self.bundle.catalogue.events[state.wait.event]
+            becomes = spec.outcomes[outcome]
             order = becomes if becomes is not None and here.order == PAYABLE else here.order
-            after = here._replace(order=order, in_flight=False)
+            after = here._replace(order=order, in_flight=here.in_flight and not spec.last_word)
             yield from self._edge(after, edge, f"{state.wait.event} says {outcome}")
 
     def _late(self, here: Situation) -> Iterator[Move]:
@@ -318,8 +322,13 @@ def _first_call(state: State, index: int) -> int:
     return next(calls, SAY)
 
 
+_EQUALS: Final = re.compile(r"""([\w.]+) == ('[^']*'|"[^"]*"|\d+)""")  # of two words for one thing, one holds
+
+
 def count_messages(lines: Sequence[Line]) -> int:
-    """How many of the lines can be said at once: of two that exclude each other, one."""
+    """How many of the lines can be said at once: of those that exclude each other, one."""
     sources = [line.condition.expression.source.strip() for line in lines if line.condition is not None]
     pairs = sum(1 for source in set(sources) if source.startswith("not ") and source.removeprefix("not ") in sources)
-    return len(lines) - pairs
+    equal = [(found[1], found[2]) for source in sources if (found := _EQUALS.fullmatch(source))]
+    at_once = {path: max(Counter(word for other, word in equal if other == path).values()) for path, _ in equal}
+    return len(lines) - pairs - (len(equal) - sum(at_once.values()))

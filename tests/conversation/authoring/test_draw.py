@@ -49,7 +49,7 @@ def test_each_kind_of_way_is_an_arrow() -> None:
     assert found[START, "greet"] == "words | anything"
     assert found["greet", "pay"] == "if order.is_confirmed"
     assert found["charge", "waiting"] == "sent | busy"
-    assert found["waiting", "pay_failed"] == "cancelled | timed_out | failed"
+    assert found["waiting", "pay_failed"] == "no_funds | wrong_pin | cancelled | timed_out | failed"
     assert found["waiting", "ask_mpesa"] == "after 90s"
     assert found["waiting", "handoff"] == "not understood 20x | over 12 visits"
     assert found["cart", "receipt"] == "order.is_paid"

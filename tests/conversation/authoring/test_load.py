@@ -49,7 +49,7 @@ def check_place(problems: tuple[Problem, ...], code: str, text: str) -> None:
         assert (code, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) in found, told
 
 
-PAY = '{say: "That PIN was not right.", go: pay}'
+PAY = "{do: [{set: {why: event.why}}], go: pay_failed}"
 CONFIRM = "sw: [thibitisha, sawa]}, go: confirm}"
 AFTER = "    after: {90s: ask_mpesa}                     # callbacks get lost: ask, don't hope\n"
 CANCEL = 'cancel: {say: "The prompt is already on your phone: decline it there to stop.", then: resume}'
@@ -69,7 +69,7 @@ EDITS = [
     ("T1", "after: {90s: ask_mpesa}", "after: {90s: §ask_mpes}"),
     ("T1", BRANCHES, "{if: order.is_confirmed, to: §paid}, {if: order.lines, to: cart}, browse]"),
     ("T3", BRANCHES, "{if: order.is_confirmed, to: pay}, §{if: order.lines, to: cart}]"),
-    ("T3", '  pay_failed:   {say: "No money was taken.", go: pay}', '  §pay_failed:   {say: "No money was taken."}'),
+    ("T3", "  watch:        {do: [{set: {asked: 0}}], go: waiting}", "  §watch:        {do: [{set: {asked: 0}}]}"),
     ("T5", "    wait: {for", "    §wait: {for", AFTER, ""),
     ("X5", "go: [{if: order.is_confirmed, to: pay}, closed]", "go: [§pay, closed]"),
     # calls and outcomes
@@ -87,7 +87,7 @@ EDITS = [
     ("C6", "call: catalog.page", "call: §catalog.page", "{empty: sold_out, error: trouble}", "{empty: sold_out}"),
     ("C6", "{empty: sold_out, error: trouble}", "{empty: sold_out, error: trouble, §slow: trouble}"),
     ("C6", "{empty: sold_out, error: trouble}", "{§ok: cart, empty: sold_out, error: trouble}"),
-    ("C6", "      wrong_pin: {say", "      §wrong_pn: {say"),
+    ("C6", "      no_funds | wrong_pin |", "      §no_funds | wrong_pn |"),
     # expressions
     ("X1", "page: page + 1", "page: §page / 2"),
     ("X1", "page: page + 1", "page: §\"'a' * 100000000\""),
@@ -114,7 +114,7 @@ EDITS = [
     ("P3", ASK_PAY, ASK_PAY.replace("|", "§|"), "to {{ customer.phone | phone }}.", "to you."),
     ("P3", "{{ order.number }}*: *{{ order.total | kes }}*", "{% if order.lines %}{{ order.total | kes }}{% endif %}*"),
     ("L2", ASK_PAY, ASK_PAY.replace("|", "§|"), "Reply *PAY* and we", "Reply and we"),
-    ("P1", PAY, PAY.replace("pay}", "§charge}")),
+    ("P1", PAY, PAY.replace("pay_failed}", "§charge}")),
     ("T2", CONFIRM, CONFIRM.replace("confirm}", "charge}"), "  confirm:  ", "  §confirm:  "),
     ("P1", "{choice: edit, go: amend}", "{choice: edit, go: §charge}"),
     ("P1", "after: {90s: ask_mpesa}", "after: {90s: §charge}"),
@@ -232,9 +232,9 @@ def test_a_message_shows_the_line_a_caret_and_what_was_meant() -> None:
 
 
 def test_a_violation_is_told_as_a_customers_story() -> None:
-    (problem,) = problems_of(edited(PAY, PAY.replace("pay}", "charge}")))
+    (problem,) = problems_of(edited(PAY, PAY.replace("pay_failed}", "charge}")))
     assert problem.hint.startswith("leads to payments.stk_push (line ")
-    told = r"how it can happen:  .*customer replies PAY -> payments.stk_push: \w+ -> payments.result says wrong_pin"
+    told = r"how it can happen:  .* holds -> payments.result says \w+"
     assert re.fullmatch(told, problem.notes[0])
 
 

@@ -62,6 +62,7 @@ class Shop:
     basket: dict[str, int] = field(default_factory=dict)
     attempt: str | None = None
     receipt: str | None = None
+    unclear: bool = False
     push: str = "sent"
     query: list[str] = field(default_factory=list)
     language: str = "en"
@@ -89,6 +90,7 @@ class Shop:
             "is_paid": self.status == "PAID",
             "receipt": self.receipt,
             "payment_attempt": self.attempt,
+            "payment_unclear": self.unclear,
         }
         return Context(
             vendor={"id": "vendor-1", "name": "Mama Duka"},
@@ -139,9 +141,9 @@ class Shop:
                 self.pushes.append(call)
                 if self.push == "sent":
                     self.attempt = f"attempt-{len(self.pushes)}"
-                return self.push, {"attempt": self.attempt} if self.push == "sent" else None
+                return self.push, {"attempt": self.attempt} if self.push == "sent" else {"under_review": self.unclear}
             case _:
-                return (self.query.pop(0) if self.query else "pending"), {"reason": "failed"}
+                return (self.query.pop(0) if self.query else "pending"), {"reason": "failed", "why": "failed"}
         return "ok", None
 
     def _edit(self, args: Record) -> tuple[str, JSON]:
@@ -184,13 +186,24 @@ class Shop:
             TimerFired(at=self.tick(), name=name, turn=turn if turn is not None else self.snapshot.waiting_turn or 0)
         )
 
-    def result(self, outcome: str, key: str | None = None, receipt: str | None = None) -> "Shop":
+    def result(self, outcome: str, key: str | None = None, receipt: str | None = None, why: str | None = None) -> "Shop":
         at = self.tick()
         key = key or self.attempt or "attempt-0"
         if outcome == "paid" and key == self.attempt:
             self.status, self.receipt = "PAID", receipt or "SBC1234XYZ"
-        carries: Record = {"receipt": receipt}
+        carries: Record = {"receipt": receipt, "why": why or outcome}
         return self.take(Happened(id=str(self.count), at=at, name="payments.result", key=key, outcome=outcome, carries=carries))
+
+    def progress(self, outcome: str, why: str = "unknown") -> "Shop":
+        event = Happened(
+            id=str(self.count),
+            at=self.tick(),
+            name="payments.progress",
+            key=self.attempt or "attempt-0",
+            outcome=outcome,
+            carries={"why": why},
+        )
+        return self.take(event)
 
     def to_pay(self) -> "Shop":
         """Walk a customer to the open PAY question."""

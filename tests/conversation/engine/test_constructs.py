@@ -57,7 +57,8 @@ def test_a_push_that_cannot_be_is_told(push: str, ended: list[str]) -> None:
 
 def test_an_unknown_push_is_asked_about_before_a_word_is_said() -> None:
     shop = Shop(push="unknown", attempt="attempt-0").to_pay().say("pay")
-    assert (shop.calls, shop.texts, shop.state) == (["payments.stk_push", "payments.query"], [], "waiting")
+    assert (shop.calls, shop.state) == (["payments.stk_push", "payments.query"], "waiting")
+    assert shop.places == ["shop.ask_mpesa.payments.query.pending.say.1"]
 
 
 def test_the_language_is_switched_and_the_question_asked_again_in_it() -> None:
