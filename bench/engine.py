@@ -80,6 +80,7 @@ class Basket:
             "is_paid": self.status == "PAID",
             "receipt": self.receipt,
             "payment_attempt": self.attempt,
+            "payment_unclear": False,
         }
 
 

@@ -152,6 +152,7 @@ def _steps() -> Callable[[int], None]:
             "is_paid": False,
             "receipt": None,
             "payment_attempt": None,
+            "payment_unclear": False,
         },
         lexicon=build_lexicon([]),
     )
