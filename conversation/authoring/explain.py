@@ -24,6 +24,7 @@ RUNGS: Final[Mapping[str, str]] = {
     "entities": "something that a reply here reads",
     "patterns": "a pattern of a reply here",
     "intents": "what a classifier made of it",
+    "any": "anything with words",
 }
 # A flow that starts has rungs of its own.
 STARTS: Final[Mapping[str, str]] = {

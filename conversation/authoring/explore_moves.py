@@ -137,6 +137,8 @@ class Moves:
                 yield from (self.read if reply.check is not None else self.phrases)[reply.entity]
             if reply.pattern is not None:
                 yield shortest_match(reply.pattern)
+            if reply.anything:
+                yield NONSENSE
 
     def _to_form(self, state: State, frame: Frame, wait: Wait) -> Iterator[str]:
         """Answers to the open question, and to one that was answered before."""

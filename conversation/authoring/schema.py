@@ -296,7 +296,7 @@ class _FlowSchema:
         return record({"button": TEXT, "rows": either(each, fixed), "more": more}, needs=["button", "rows"])
 
     def _reply(self) -> Schema:
-        kinds = ("choice", "picked", "consent", "entity", "pattern", "intent")
+        kinds = ("choice", "picked", "consent", "entity", "pattern", "intent", "any")
         properties: dict[str, JSON] = {
             "choice": either(one_of(_choices(self.flow)), {"type": "string", "pattern": CHOICE}),
             "picked": ref("slot"),
@@ -304,6 +304,7 @@ class _FlowSchema:
             "entity": one_of(self.catalogue.entities),
             "pattern": {"type": "string"},
             "intent": WORD,
+            "any": {"const": True},
             "words": ref("words"),
             "as": either(ref("slot"), {"type": "string", "pattern": r"^[A-Za-z]\w*$"}),
             "check": CHECK,

@@ -33,7 +33,7 @@ STATE: Final = (
     "redirect", "do", "say", "ask", "wait", "form", "correct", "handoff", "back", "replies", "unmatched", "commands",
     "outcomes", "after",    "visits", "go", "end",
 )  # fmt: skip
-KINDS: Final = ("choice", "picked", "consent", "entity", "pattern", "intent")
+KINDS: Final = ("choice", "picked", "consent", "entity", "pattern", "intent", "any")
 _CODE: Final = ScalarType(name="string", longest=LONGEST_MESSAGE)
 _NO_PRODUCTS: Final = build_lexicon(())
 
@@ -231,7 +231,7 @@ class StateReader(FormReader):
         words, written = self.words(found.get("words"), "`words`")
         self._check_words(written)
         if len(kinds) > 1 or (not kinds and not written):
-            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent` or `words`")
+            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent`, `any` or `words`")
             return None
         kind = kinds[0] if kinds else "words"
         word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]
@@ -242,10 +242,13 @@ class StateReader(FormReader):
             "entity": (self.catalogue.entities, "C1"),
             "intent": (self.shared.intents, "Y2"),
         }
+        if kind == "any" and not self.flag(word, "`any`"):
+            self.add("Y2", word, "a reply that is never taken: write `any: true`, or leave it out")
+            return None
         pattern = self._pattern(word) if kind == "pattern" else None
         if (kind in known and self.name(word, kind, *known[kind]) is None) or (kind == "pattern" and pattern is None):
             return None  # what else reads this reply wrongly follows from it
-        name = word.text if kind not in ("picked", "pattern") else kind
+        name = word.text if kind not in ("picked", "pattern", "any") else kind
         into, value = self._value(kind, word, found, asked)
         scope = self.scope.plus({into: value} if into and value else {})
         check = self._check(found.get("check"), f"{place}.replies.{name}", scope) if found.get("check") is not None else None
@@ -262,6 +265,7 @@ class StateReader(FormReader):
             entity=word.text if kind == "entity" else None,
             pattern=pattern,
             intent=word.text if kind == "intent" else None,
+            anything=kind == "any",
             words=words,
             into=into,
             check=check,
@@ -275,9 +279,9 @@ class StateReader(FormReader):
                 self.add("R1", word, "nothing can be picked here: the list has no rows with `each`")
                 return None, None
             return self.fill(word, asked.item, "the picked row"), asked.item
-        if kind != "pattern" and (kind != "entity" or word.text not in self.catalogue.entities):
+        if kind not in ("pattern", "any") and (kind != "entity" or word.text not in self.catalogue.entities):
             if kept is not None:
-                self.add("Y2", kept, "`as` belongs to an `entity` or a `pattern`")
+                self.add("Y2", kept, "`as` belongs to an `entity`, a `pattern` or `any`")
             return None, None
         value = self.catalogue.entities[word.text].type if kind == "entity" else _CODE
         if kept is None:
@@ -315,6 +319,8 @@ class StateReader(FormReader):
 
     def _check_choices(self, asked: Asked, replies: list[Reply]) -> None:
         handled: set[str] = set()
+        for later in [reply for reply in replies if reply.anything][1:]:
+            self.add("X5", later.at, "the first `any` takes every message: this one is never reached")
         for reply in replies:
             if reply.choice is not None:
                 if reply.choice not in asked.ids:
@@ -346,6 +352,6 @@ class StateReader(FormReader):
 
     def _reads(self, reply: Reply, titles: list[str | None]) -> bool:
         if reply.entity is None:
-            return False
+            return reply.anything
         read = self.catalogue.entities[reply.entity].read
         return all(title is not None and read(title, _NO_PRODUCTS) is not None for title in titles)

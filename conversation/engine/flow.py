@@ -244,9 +244,9 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One way a message can be understood. Exactly one of choice, picked, consent, entity, pattern, intent is set, or only words.
+    """One way a message can be understood. One of choice, picked, consent, entity, pattern, intent, anything is set, or only words.
 
-    `name` is what traces and places call it; `into` takes the value of picked, entity and pattern.
+    `name` is what traces and places call it; `into` takes the value of picked, entity and pattern, and of anything the message.
     """
 
     name: str
@@ -258,6 +258,7 @@ class Reply:
     entity: str | None = None
     pattern: Pattern | None = None
     intent: str | None = None
+    anything: bool = False
     words: frozenset[str] = frozenset()
     into: str | None = None
     check: Check | None = None

@@ -1,6 +1,6 @@
 """The one ladder on which every message of a customer is understood, the same in every state.
 
-1 choice  2 consent  3 state words  4 commands  5 entities  6 patterns  7 intents  then unmatched. The result says which
+1 choice  2 consent  3 state words  4 commands  5 entities  6 patterns  7 intents  8 any  then unmatched. The result says which
 rung took the message, and for the rungs above it why not.
 """
 
@@ -14,6 +14,7 @@ from conversation.engine.events import FromCustomer, Said, Shared, Tapped
 from conversation.engine.flow import Command, Reply, State
 from conversation.engine.lexicon import Lexicon
 from conversation.engine.normalise import normalise
+from conversation.engine.patterns import LONGEST_MESSAGE
 from conversation.engine.snapshot import Wait
 from conversation.engine.values import JSON
 
@@ -97,6 +98,7 @@ def match(event: FromCustomer, flow: str, state: State, wait: Wait, catalogue: C
         or _by_entity(heard, event.at, state, catalogue, lexicon, passed)
         or _by_pattern(heard, state, passed)
         or _by_intent(event, state, passed)
+        or _by_anything(heard, state, passed)
     )
     return found or Match(rung="unmatched", passed=tuple(passed))
 
@@ -182,4 +184,13 @@ def _by_intent(event: FromCustomer, state: State, passed: list[str]) -> Match | 
             return Match(rung="intents", passed=tuple(passed), reply=reply)
         if reply.intent is not None:
             passed.append(f"intents: not {reply.intent}")
+    return None
+
+
+def _by_anything(heard: _Heard, state: State, passed: list[str]) -> Match | None:
+    for reply in state.replies:
+        if reply.anything and heard.text.strip():
+            return Match(rung="any", passed=tuple(passed), reply=reply, value=heard.text.strip()[:LONGEST_MESSAGE])
+        if reply.anything:
+            passed.append("any: it has no words")
     return None
