@@ -43,7 +43,7 @@ NEXT: Final[Mapping[OutboxStatus, frozenset[OutboxStatus]]] = {
     S.FAILED: frozenset({S.DELIVERED, S.READ}),
 }
 
-# All we send are answers within the service window: WhatsApp's category "service".
+# Answers within the service window are WhatsApp's category "service"; what goes later is a template.
 ADD: Final = """
     WITH added AS (
       INSERT INTO outbox (vendor_id, conversation_id, phone_number_id, recipient, turn, n, place, message, due_at, created_at)
@@ -51,10 +51,11 @@ ADD: Final = """
       FROM jsonb_to_recordset(%(messages)s::jsonb) AS m(conversation_id uuid, phone_number_id text, recipient text, turn integer,
         n integer, place text, message jsonb, due_at timestamptz)
       ORDER BY m.turn, m.n
-      RETURNING vendor_id, conversation_id, turn, n, created_at
+      RETURNING vendor_id, conversation_id, turn, n, created_at,
+        CASE WHEN message ? 'template' THEN 'template' ELSE 'service' END AS category
     )
     INSERT INTO usage_records (vendor_id, meter, category, key, quantity, at)
-    SELECT vendor_id, 'message_out', 'service', format('%%s:%%s:%%s', conversation_id, turn, n), 1, created_at FROM added
+    SELECT vendor_id, 'message_out', category, format('%%s:%%s:%%s', conversation_id, turn, n), 1, created_at FROM added
     ON CONFLICT DO NOTHING
     """
 # The NOT EXISTS keeps the order: while an earlier row of the conversation is unfinished, later ones wait. A row that

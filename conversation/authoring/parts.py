@@ -26,12 +26,14 @@ from conversation.engine.flow import (
     Slot,
     SmallAction,
     StartLater,
+    WhatsAppTemplate,
 )
 from conversation.engine.types import MONEY, STRING, OneOf, OrNone, Type, describe, fits
 
 RESUME = "resume"
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
+_TEMPLATE: Final = re.compile(r"[a-z0-9_]{1,512}")
 _METRIC: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -130,13 +132,33 @@ class PartReader(Reader):
 
     def _line(self, node: Node, place: str, scope: Scope) -> Line | None:
         if isinstance(node, Map):
-            self.map(node, "a message", ("if", "text"))
+            self.map(node, "a message", ("if", "text", "template"))
             condition = self.condition(node.get("if"), scope)
             inner = scope.given(condition[1]) if condition else scope
             text = self.text(self.need(node, "text", "a message"), place, inner)
-            return Line(condition=condition[0] if condition else None, text=text) if text else None
+            template = self._template_named(node.get("template"), inner)
+            return Line(condition=condition[0] if condition else None, text=text, template=template) if text else None
         text = self.text(node, place, scope)
         return Line(condition=None, text=text) if text else None
+
+    def _template_named(self, node: Node | None, scope: Scope) -> WhatsAppTemplate | None:
+        """`template: order_waiting`, or {name, with: [order.number, order.total | kes]}."""
+        if node is None:
+            return None
+        values: list[Condition] = []
+        word: Node | None = node
+        if isinstance(node, Map):
+            self.map(node, "`template`", ("name", "with"))
+            word = self.need(node, "name", "`template`")
+            for item in self.items(node.get("with"), "`with`"):
+                read = self.value(item, scope, "a template's value")
+                if read is not None and not any(fits(read[1], kind) for kind in (STRING, MONEY)):
+                    self.add("C3", item, f"a template's value is a text or a number; this is {describe(read[1])}")
+                values += [read[0]] if read is not None else []
+        name = self.word(word, "the template's name")
+        if name is not None and _TEMPLATE.fullmatch(name.text) is None:
+            self.add("Y2", name, "a template is named as Meta has it: with a-z, 0-9 and _")
+        return WhatsAppTemplate(name=name.text, values=tuple(values)) if name is not None else None
 
     def set_slots(self, node: Node | None, scope: Scope) -> SetSlots | None:
         """`set: {slot: expression}`."""

@@ -32,7 +32,7 @@ ELSEWHERE: Final = {  # keys that an author may look for here, and how it is wri
     "split": "write go: {split: {a: 50, b: 50}}",
     "schedule": "write do: [{schedule: {flow: …, after: 20h}}]",
 }
-NOT_BUILT: Final = frozenset({"template", "vendors"})
+NOT_BUILT: Final = frozenset({"vendors"})
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")

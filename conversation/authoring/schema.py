@@ -145,7 +145,9 @@ class _FlowSchema:
 
     def _definitions(self) -> Schema:
         branch = record({"if": EXPRESSION, "to": ref("state_name")}, needs=["to"])
-        line = record({"if": EXPRESSION, "text": TEXT}, needs=["text"])
+        name: Schema = {"type": "string", "pattern": "^[a-z0-9_]+$", "description": "as Meta has approved it"}
+        template = either(name, record({"name": name, "with": listed(EXPRESSION)}, needs=["name"]))
+        line = record({"if": EXPRESSION, "text": TEXT, "template": template}, needs=["text"])
         share: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
         return {
             "state_name": {**one_of(self.flow.states), "description": "a state of this flow"},

@@ -231,7 +231,9 @@ class StateReader(FormReader):
         words, written = self.words(found.get("words"), "`words`")
         self._check_words(written)
         if len(kinds) > 1 or (not kinds and not written):
-            self.add("Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent`, `any` or `words`")
+            self.add(
+                "Y2", node, "a reply is one of `choice`, `picked`, `consent`, `entity`, `pattern`, `intent`, `any` or `words`"
+            )
             return None
         kind = kinds[0] if kinds else "words"
         word = self.word(found.get(kind), f"`{kind}`") if kinds else written[0]

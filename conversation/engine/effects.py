@@ -34,16 +34,31 @@ class Menu:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Filled:
+    """An approved template with its values. `language` is ours: "en", "sw"."""
+
+    name: str
+    language: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
-    """One WhatsApp message within its limits: text, text with buttons, or text with a list."""
+    """One WhatsApp message within its limits: text, text with buttons, or text with a list.
+
+    With `template` that is what goes, and `text` is what the shop's people read.
+    """
 
     text: str
     buttons: tuple[Button, ...] = ()
     menu: Menu | None = None
+    template: Filled | None = None
 
     def to_json(self) -> dict[str, JSON]:
-        """Shape: {"text", "buttons": [{"id", "title"}], "list": {"button", "rows": [{"id", "title", "about"?}]}}."""
+        """Shape: {"text", "buttons": [{"id", "title"}], "list": {"button", "rows": [{"id", "title", "about"?}]}, "template"}."""
         shape: dict[str, JSON] = {"text": self.text}
+        if self.template is not None:
+            shape["template"] = {**vars(self.template), "values": list(self.template.values)}
         if self.buttons:
             shape["buttons"] = [{"id": button.id, "title": button.title} for button in self.buttons]
         if self.menu is not None:

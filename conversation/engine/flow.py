@@ -1,6 +1,6 @@
 """The compiled shape of flows. Everything is frozen, parsed and compiled at load; nothing is parsed per message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple, TypeAlias
@@ -59,11 +59,20 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WhatsAppTemplate:
+    """A text that Meta has approved, by its name; `values` fill its {{1}}, {{2}}, …"""
+
+    name: str
+    values: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
-    """One message of a `say`."""
+    """One message of a `say`. Once the customer has been silent for 24 hours it goes as its `template`, or not at all."""
 
     condition: Condition | None
     text: Text
+    template: WhatsAppTemplate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +253,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One way a message can be understood. One of choice, picked, consent, entity, pattern, intent, anything is set, or only words.
+    """One way a message can be understood. One of choice … anything is set, or it has only words.
 
     `name` is what traces and places call it; `into` takes the value of picked, entity and pattern, and of anything the message.
     """
@@ -445,6 +454,11 @@ class Flow:
     on_leave: Farewell | None = None
     results: frozenset[str] = frozenset()
 
+    @property
+    def reaches_out(self) -> bool:
+        """Whether it begins with templates, so that it may start however long the customer has been silent."""
+        return templates_only(self.states[self.first].say)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -495,3 +509,8 @@ class Bundle:
     def too_fast_text(self, language: str | None = None) -> str | None:
         """The same for who writes too fast."""
         return None if self.too_fast is None else self.too_fast.in_language(language or self.language).render({})
+
+
+def templates_only(lines: Sequence[Line]) -> bool:
+    """Whether something is said, and all of it may be said after 24 hours of silence."""
+    return bool(lines) and all(line.template is not None for line in lines)

@@ -15,6 +15,7 @@ from conversation.engine.effects import (
     Effect,
     Emit,
     Ended,
+    Filled,
     HandOff,
     Menu,
     Row,
@@ -44,6 +45,7 @@ from conversation.engine.flow import (
     StartLater,
     State,
     Text,
+    WhatsAppTemplate,
 )
 from conversation.engine.match import NEXT_PAGE, PICKED, to_choice_id
 from conversation.engine.render import CHOICE_ID, MOST_BUTTONS, MOST_ROWS, render
@@ -54,6 +56,7 @@ from conversation.errors import Broken, ContractBroken, LimitCrossed
 LEFT: Final = "left"  # the result of a flow that was walked away from
 SETTLED_KEPT: Final = 5
 WINDOW: Final = timedelta(hours=24)
+NOT_SENT: Final = "not sent"  # in the trace: 24 hours have passed, and it has no template
 NO_NAMES: Final[Record] = {}
 
 
@@ -169,20 +172,34 @@ class Running:
         """Send each line whose condition holds; a line that comes out empty is not sent."""
         for line in lines:
             if line.condition is None or self.holds("say", line.condition, extra):
-                self.tell(line.text, extra)
+                self.tell(line.text, extra, template=line.template)
 
-    def tell(self, text: Text, extra: Record = NO_NAMES) -> None:
+    def tell(self, text: Text, extra: Record = NO_NAMES, *, template: WhatsAppTemplate | None = None) -> None:
         """Send one text, unless it comes out empty."""
         written = self.write(text, extra)
-        if written:
+        if written and template is not None and self.at >= self.window_ends:
+            self._send_template(text.place, written, template, extra)
+        elif written:
             self.send(text.place, written)
 
+    def _send_template(self, place: str, text: str, template: WhatsAppTemplate, extra: Record) -> None:
+        values = [" ".join(str(self.evaluate(value, extra)).split()) for value in template.values]
+        filled = Filled(name=template.name, language=self.speaking, values=tuple(value or "-" for value in values))
+        self._count_message(place)
+        self.effects.append(Send(place=place, message=replace(render(text)[0], template=filled)))
+
     def send(self, place: str, text: str, *, buttons: Sequence[Button] = (), menu: Menu | None = None) -> None:
-        """Send one message, within the turn's budget."""
+        """Send one message, within the turn's budget. After 24 hours of silence WhatsApp would refuse it: so do we."""
+        if self.at >= self.window_ends:
+            self.note(NOT_SENT, place)
+            return
+        self._count_message(place)
+        self.effects.extend(Send(place=place, message=message) for message in render(text, buttons=buttons, menu=menu))
+
+    def _count_message(self, place: str) -> None:
         self.messages += 1
         if self.messages > self.bundle.limits.messages:
             raise LimitCrossed(f"more than {self.bundle.limits.messages} messages in one turn, at {place}")
-        self.effects.extend(Send(place=place, message=message) for message in render(text, buttons=buttons, menu=menu))
 
     def ask(self, wait: Wait) -> None:
         """Ask the question of `wait`, new or again, and remember what the customer now sees."""

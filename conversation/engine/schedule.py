@@ -15,13 +15,14 @@ def fire(running: Running, name: str, turn: int) -> bool:
     """Start the flow. False when the timer is not the latest one of its flow.
 
     While people have the chat it is put off. Once the customer has been silent for 24 hours it is not started, and that is
-    counted: WhatsApp would take nothing it says.
+    counted: WhatsApp would take nothing it says, unless it begins with a template.
     """
     flow = name.removeprefix(SCHEDULE)
     if running.scheduled.get(flow) != turn:
         return False
     running.scheduled = {other: set_by for other, set_by in running.scheduled.items() if other != flow}
-    if running.at >= running.window_ends or flow not in running.bundle.flows:
+    known = running.bundle.flows.get(flow)
+    if known is None or (running.at >= running.window_ends and not known.reaches_out):
         running.note("schedule missed", flow)
         running.effects.append(Emit(name=MISSED, place=flow))
     elif any(frame.flow == flow for frame in running.frames):

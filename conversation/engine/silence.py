@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from conversation.engine.effects import SetTimer
-from conversation.engine.flow import Expiry
+from conversation.engine.flow import Expiry, templates_only
 from conversation.engine.running import Running
 from conversation.engine.snapshot import Wait
 
@@ -81,6 +81,6 @@ def _arm_reminder(running: Running, wait: Wait) -> None:
     if reminder is None or wait.state not in reminder.states or wait.reminded >= reminder.times:
         return
     due = reminder.hours.shift(running.at + timedelta(seconds=reminder.seconds), running.bundle.timezone)
-    if due >= running.window_ends:
+    if due >= running.window_ends and not templates_only(reminder.say):
         return  # WhatsApp would not take it
     running.effects.append(SetTimer(name=f"{REMIND}{wait.reminded + 1}@{wait.since}", due_at=due, turn=wait.turn))

@@ -55,17 +55,28 @@ class Menu(_Part):
         return self
 
 
+class Template(_Part):
+    """A template that Meta has approved, with the values of its body."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    language: Annotated[str, Field(min_length=2, max_length=8)]
+    values: list[Annotated[str, Field(min_length=1, max_length=BODY)]]
+
+
 class OutgoingMessage(_Part):
-    """A message as the outbox keeps it. Shape: {"text", "buttons": [{"id", "title"}], "list": {"button", "rows": […]}}."""
+    """A message as the outbox keeps it. Shape: {"text", "buttons": [{"id", "title"}], "list": {"button", "rows": […]}, …}."""
 
     text: Annotated[str, Field(min_length=1, max_length=TEXT)]
     buttons: Annotated[list[Button], Field(min_length=1, max_length=BUTTONS)] | None = None
     menu: Annotated[Menu | None, Field(alias="list")] = None
+    template: Template | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.buttons is not None and self.menu is not None:
             raise ValueError("a message has buttons or a list, not both")
+        if self.template is not None and (self.buttons is not None or self.menu is not None):
+            raise ValueError("a template brings its own buttons")
         if (self.buttons or self.menu) and len(self.text) > BODY:
             raise ValueError(f"text: {len(self.text)} characters, at most {BODY} above buttons or a list")
         if self.buttons:

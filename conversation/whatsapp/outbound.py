@@ -133,7 +133,12 @@ def to_content(message: OutgoingMessage) -> tuple[str, dict[str, object]]:
     """Translate a message into Meta's type and the block of that name.
 
     Shape:  ("text", {"body"}) or ("interactive", {"type": "button" | "list", "body": {"text"}, "action"})
+            or ("template", {"name", "language": {"code"}, "components": [{"type": "body", "parameters": [{"type", "text"}]}]})
     """
+    if message.template:
+        named, filled = message.template, [{"type": "text", "text": value} for value in message.template.values]
+        body = [{"type": "body", "parameters": filled}] if filled else []
+        return "template", {"name": named.name, "language": {"code": named.language}, "components": body}
     if message.buttons:
         action: object = {"buttons": [Button(title=each.title, callback_data=each.id).to_dict() for each in message.buttons]}
         return "interactive", {"type": "button", "body": {"text": message.text}, "action": action}

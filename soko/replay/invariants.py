@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from conversation.engine.running import NOT_SENT
 from conversation.engine.values import JSON
 from conversation.whatsapp import limits
 from router.rehearsal import ConsentSeen
@@ -17,9 +18,16 @@ CONSENT: Final = re.compile(r"[\W_]*pay[\W_]*", re.IGNORECASE | re.ASCII)
 def message_faults(message: Mapping[str, JSON], *, silence: timedelta) -> list[str]:
     """Say why WhatsApp would refuse a message that is sent when the customer has been silent for so long."""
     faults = [f"WhatsApp would refuse this message: {fault}" for fault in limits.check(message)]
-    if silence >= SERVICE_WINDOW:
+    if silence >= SERVICE_WINDOW and "template" not in message:
         faults.append(f"WhatsApp would refuse this message: the customer last wrote {silence} ago, and 24 hours is the most")
     return faults
+
+
+def silence_faults(trace: Sequence[Mapping[str, JSON]], *, silence: timedelta) -> list[str]:
+    """Say what the engine did not send, since the customer had been silent for so long."""
+    places = [str(entry["place"]) for entry in trace if entry["what"] == NOT_SENT]
+    late = f"the customer last wrote {silence} ago, and 24 hours is the most without a `template`"
+    return [f"{place} was not sent: {late}" for place in places]
 
 
 def payment_faults(consents: Sequence[ConsentSeen], prompts: Sequence[Prompt]) -> list[str]:

@@ -33,7 +33,7 @@ from router.databases import Databases
 from router.errors import Broken, Refused
 from router.rehearsal import OrderSeen, Rehearsal, rehearse
 from soko.replay.expectations import as_it_is, differences, slots_of, state_of, to_text
-from soko.replay.invariants import message_faults, payment_faults
+from soko.replay.invariants import message_faults, payment_faults, silence_faults
 from soko.replay.places import find_place
 from soko.replay.world import Impossible, Props, World
 
@@ -204,7 +204,7 @@ class _Scene:
 
     def _happens(self, world: World, act: Act) -> Sequence[Reply]:
         """Do one thing, and return what the shop replies; the invariants hold."""
-        replies, prompts = len(world.replies), len(world.mpesa.prompts)
+        replies, prompts, turns = len(world.replies), len(world.mpesa.prompts), len(world.reports)
         _do(world, act, self.chat, self.transcript.flow)
         answers = world.replies[replies:]
         self.chat += answers
@@ -216,6 +216,10 @@ class _Scene:
             faults = message_faults(message.message, silence=message.said_at - world.last_heard_at)
             if faults:
                 raise _Differs(act.line, *faults, reply=len(self.chat) - len(answers) + n)
+        for report in world.reports[turns:]:
+            faults = silence_faults(report.trace, silence=world.clock.now - world.last_heard_at)
+            if faults:
+                raise _Differs(act.line, *faults)
         if len(world.mpesa.prompts) > prompts:
             faults = payment_faults(world.consents(), world.mpesa.prompts)
             if faults:

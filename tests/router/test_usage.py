@@ -14,6 +14,7 @@ from router.databases import Databases
 from router.errors import Broken, Refused
 from router.ids import OrderId, VendorId
 from router.inbox import EntryKind, NewEntry
+from router.json_values import JSON
 from router.metering import Meter
 from router.orders import store
 from router.outbox import NewMessage
@@ -52,12 +53,13 @@ def hear(work: Work, now: datetime, wamid: str, *, kind: EntryKind = EntryKind.M
         inbox.accept(work, entry, turn=1)
 
 
-def say(work: Work, now: datetime, turn: int) -> None:
+def say(work: Work, now: datetime, turn: int, **message: JSON) -> None:
     chat = open_chat(work, now)
-    message = NewMessage(
-        conversation_id=chat.id, phone_number_id="1", recipient="254700000001", turn=turn, n=0, place="x", message={}, due_at=now
-    )
-    outbox.add(work, [message])
+    said = NewMessage(
+        conversation_id=chat.id, phone_number_id="1", recipient="254700000001", turn=turn, n=0, place="x", message=message,
+        due_at=now,
+    )  # fmt: skip
+    outbox.add(work, [said])
 
 
 def order(work: Work, now: datetime, order_id: OrderId, *, confirm: bool) -> None:
@@ -113,10 +115,12 @@ def test_messages_count_by_kind_and_a_conversation_once_a_day(databases: Databas
             hear(work, now, wamid)
         hear(work, now + timedelta(days=1), "three")
         say(work, now, 1)
+        say(work, now, 2, template={"name": "ready", "language": "en", "values": []})
         assert used(work) == {
             ("message_in", "text"): 3,
             ("conversation", ""): 2,
             ("message_out", "service"): 1,
+            ("message_out", "template"): 1,
         }
 
 

@@ -165,6 +165,8 @@ class Ways:
             if line.condition is not None:
                 self._condition(line.condition, sets)
             self._text(line.text, sets)
+            for value in line.template.values if line.template is not None else ():
+                self._condition(value, sets)
 
     def _condition(self, condition: Condition, sets: frozenset[str]) -> None:
         self.reads.append(Read(names=condition.expression.names, at=condition.at, after=sets))

@@ -7,14 +7,14 @@ silence after a visit, which the engine keeps within the 24 hours.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from conversation.authoring.check.finding import each_of
 from conversation.authoring.check.ways import Ways
 from conversation.authoring.problems import Problems
-from conversation.engine.flow import At, Bundle, CallFlow, Edge, Flow, StartLater, State
+from conversation.engine.flow import At, Bundle, CallFlow, Edge, Flow, Line, StartLater, State
 
 WINDOW: Final = 24 * 3600
 _MINUTE: Final = 60
@@ -40,6 +40,18 @@ def check_window(bundle: Bundle, problems: Problems) -> None:
     known = _know(bundle)
     for flow in bundle.flows.values():
         _check_flow(flow, known, problems)
+    for flow in map(bundle.flows.__getitem__, _by_clock(bundle)):
+        if flow.reaches_out and _speaks(flow, flow.first, known):
+            _report(problems, flow.states[flow.first].at, WINDOW)
+
+
+def _by_clock(bundle: Bundle) -> list[str]:
+    return sorted({later.flow for later in each_of(bundle.flows, StartLater)})
+
+
+def _needs_window(lines: Sequence[Line]) -> bool:
+    """Whether any of it goes only within 24 hours of the customer's last message."""
+    return any(line.template is None for line in lines)
 
 
 def _check_flow(flow: Flow, known: _Known, problems: Problems) -> None:
@@ -50,7 +62,7 @@ def _check_flow(flow: Flow, known: _Known, problems: Problems) -> None:
             if total >= WINDOW and (says or _speaks(flow, to, known)):
                 _report(problems, at, total)
         reminder = flow.reminder
-        if reminder is not None and state.name in reminder.states:
+        if reminder is not None and state.name in reminder.states and _needs_window(reminder.say):
             shift = (_DAY_MINUTES - (reminder.hours.latest - reminder.hours.earliest)) * 60
             longest = since + reminder.times * (reminder.seconds + shift)
             if longest >= WINDOW:
@@ -63,7 +75,7 @@ def _report(problems: Problems, at: At, seconds: float) -> None:
         "W4",
         at,
         "what is said here can come more than 24 hours after the customer's last message: WhatsApp takes only templates then",
-        "say it sooner, or end here without a word",
+        "say it sooner, give each message a `template`, or end here without a word",
         notes=(f"how: up to {hours} hours of silence add up on the way here",),
     )
 
@@ -80,7 +92,8 @@ def _know(bundle: Bundle) -> _Known:
         },
     )
     begins = dict.fromkeys(bundle.flows, 0.0)
-    begins |= dict.fromkeys((later.flow for later in each_of(bundle.flows, StartLater)), float(WINDOW - _MINUTE))
+    for name in _by_clock(bundle):  # not after 24 hours, unless it may reach out
+        begins[name] = float(WINDOW if bundle.flows[name].reaches_out else WINDOW - _MINUTE)
     while True:
         found = {name: _silence(flow, begins[name], known) for name, flow in bundle.flows.items()}
         later = dict(begins)
@@ -128,7 +141,7 @@ def _timers(flow: Flow, state: State, since: float, known: _Known) -> Iterator[t
     """When each timer of a state comes, in seconds of silence; the flow's expiry also holds while a called flow asks."""
     for after in state.after:
         for branch in after.edge.go:
-            yield since + after.seconds, branch.to, after.at, bool(after.edge.say)
+            yield since + after.seconds, branch.to, after.at, _needs_window(after.edge.say)
     asked = [since] if state.asks else []
     asked += known.in_calls(flow, state)
     if asked and flow.expiry is not None:
@@ -140,7 +153,8 @@ def _speaks(flow: Flow, first: str, known: _Known) -> bool:
     seen, queue = {first}, deque([first])
     while queue:
         state = flow.states[queue.popleft()]
-        if state.say or state.asks or any(edge.say for edge in each_of((state.redirects, state.do), Edge)):
+        edges = each_of((state.redirects, state.do), Edge)
+        if _needs_window(state.say) or state.asks or any(_needs_window(edge.say) for edge in edges):
             return True
         if not state.waits:
             onward = set(known.onward[flow.name, state.name]) - seen

@@ -133,7 +133,7 @@ EDITS = [
     ("Y2", "- {choice: edit, go: amend}", "- {choice: edit, do: [{§call: orders.amend}], go: cart}"),
     ("Y2", "flow: shop\n", "flow: §shopp\n"),
     ("Y2", "  greet:\n    say:", "  greet:\n    §collect: {a: {type: int}}\n    say:"),
-    ("Y3", "  - any: true", "  - §template: daily"),
+    ("Y3", "  - any: true", "  - §vendors: shops"),
     # YAML itself
     ("Y1", "  greet:\n    say:", "  greet:\n    say: twice\n    §say:"),
     ("Y1", "    end: paid\n", "    end: §!!str paid\n"),

@@ -7,7 +7,7 @@ import pytest
 
 from conversation.authoring.load import build_bundle
 from conversation.authoring.problems import FlowErrors
-from conversation.engine.events import Said
+from conversation.engine.events import Said, Shared
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.services import CATALOGUE
@@ -97,6 +97,33 @@ def test_an_intent_is_read_from_the_event_below_all_other_rungs() -> None:
     assert sure.take(Said(id="5", at=sure.tick(), text="SK1234", intent="lost")).ended == ["told"]
 
 
+ANYTHING = """
+flow: a
+starts_when: [words: [hi]]
+slots: {said: {type: string}}
+commands: {help: {words: [help], say: Tell us., then: resume}}
+states:
+  x:
+    ask: {text: What happened?, buttons: {late: It is late}}
+    replies:
+      - {any: true, as: said, go: told}
+      - {entity: number, go: other}
+    unmatched: {say: Words please., tries: 1, then: other}
+  told: {say: "You said: {{ said }}", end: told}
+  other: {end: other}
+"""
+
+
+def test_any_takes_what_nothing_above_took_and_keeps_the_words() -> None:
+    shop = Shop(bundle=bundle_of(ANYTHING)).say("hi")
+    assert shop.say("help").texts == ["Tell us.", "What happened?"]
+    assert shop.take(Shared(id="7", at=shop.tick(), what="image")).texts == ["Words please."]
+    assert shop.say(" It was *cold* ").texts == ["You said: It was *cold*"]
+    assert shop.rung() == "any"
+    assert Shop(bundle=bundle_of(ANYTHING)).say("hi").say("4").ended == ["other"]
+    assert Shop(bundle=bundle_of(ANYTHING)).say("hi").tap("It is late").texts == ["You said: It is late"]
+
+
 EDITS = [
     (CODES, "Y2", "intent: lost", "intent: §lost"),
     (CODES, "X1", '"SK\\\\d{4}"', '§"(SK+)+"', "      - {intent: lost, go: lost}\n", ""),
@@ -107,6 +134,9 @@ EDITS = [
     (SPLIT, "X5", "{short: 30, long: 70}", "§{short: 30}", "  long:", "  long2: {go: long}\n  long:"),
     (SPLIT, "T1", "{short: 30,", "{§shot: 30,"),
     (SPLIT, "Y2", "{short: 30,", "{short: §0,"),
+    (ANYTHING, "Y2", "any: true", "any: §false"),
+    (ANYTHING, "X5", "{entity: number, go: other}", "{any: §true, go: other}"),
+    (ANYTHING, "C3", "as: said", "as: §said", "{type: string}", "{type: int}"),
     (SPLIT, "T2", "{short: 30, long: 70}", "{short: 30, x: 70}", "  long:", "  §long:"),
 ]  # fmt: skip
 

@@ -317,6 +317,8 @@ def test_the_simulator_refuses_outside_the_24_hours(simulated: tuple[httpx.Clien
     outcome = send_simulated(api)
     assert isinstance(outcome, Refused)
     assert outcome.code == 131047
+    template = {"name": "ready", "language": "sw", "values": ["3", "Mteja"]}
+    assert isinstance(send_simulated(api, {"text": "Vitu 3 tayari, Mteja.", "template": template}), Sent)
 
 
 def test_the_simulator_refuses_another_number_s_token(simulated: tuple[httpx.Client, CloudApi]) -> None:
