@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from payments.conclusions import Progress
 from payments.result_codes import Outcome, Why, outcome_of
 from router import capabilities
+from router.errors import Refused as RefusedByRule
 from router.ids import CustomerId, IntentId, OrderId
 from router.orders.status import OrderStatus
 from router.payment_intents import attempts, shortcodes, slots, store
@@ -104,7 +105,7 @@ def prepare(
 
     `pay_message_id` is the inbox id of that PAY. The same PAY prepares the same intent, however often its turn is repeated.
     """
-    refused = _check_request(work, amount=amount, msisdn=msisdn)
+    refused = _check_request(work, amount=amount, msisdn=msisdn, now=now)
     if refused is not None:
         return refused
     order = store.lock_payable(work, order_id)
@@ -139,9 +140,11 @@ def ask(work: Work, *, intent_id: IntentId, now: datetime) -> Paid | Pending | N
             return Pending()
 
 
-def _check_request(work: Work, *, amount: int, msisdn: str) -> Refused | None:
-    if not capabilities.has(work.databases, work.vendor_id, capabilities.MPESA_STK):
-        return Refused(reason=RefusedReason.CAPABILITY_OFF, why=f"the capability {capabilities.MPESA_STK} is off for this vendor")
+def _check_request(work: Work, *, amount: int, msisdn: str, now: datetime) -> Refused | None:
+    try:
+        capabilities.require_room(work, capabilities.MPESA_STK, now=now)
+    except RefusedByRule as refused:
+        return Refused(reason=RefusedReason.CAPABILITY_OFF, why=str(refused))
     if not LEAST_AMOUNT <= amount <= MOST_AMOUNT:
         return Refused(reason=RefusedReason.AMOUNT_NOT_ALLOWED, why=f"M-Pesa moves KES {LEAST_AMOUNT} to {MOST_AMOUNT} at once")
     if not _MSISDN.fullmatch(msisdn):

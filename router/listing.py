@@ -1,5 +1,6 @@
 """Reading lists in pages, in the order in which things were made."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
@@ -7,10 +8,12 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from router.databases import Databases
+from router.errors import Broken, Refused
 from router.ids import VendorId
 from router.work import Work
 
 Place = tuple[datetime, UUID]
+VENDOR_COLUMNS: Final = "id, name, isolation_level, language, created_at"
 
 ORDERS: Final = """
     SELECT o.created_at, o.id FROM orders o WHERE o.vendor_id = %(vendor_id)s
@@ -32,16 +35,38 @@ PAYMENTS: Final = """
       AND (%(at)s::timestamptz IS NULL OR (paid_at, id) > (%(at)s, %(id)s)) ORDER BY paid_at, id LIMIT %(limit)s
     """
 PAYMENT: Final = "SELECT id, order_id, amount, receipt, confirmed_by, paid_at FROM payments WHERE vendor_id = %s AND id = %s"
-VENDORS: Final = """
-    SELECT id, name, isolation_level, language, created_at FROM vendors
+VENDORS: Final = f"""
+    SELECT {VENDOR_COLUMNS} FROM vendors
     WHERE %(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s, %(id)s) ORDER BY created_at, id LIMIT %(limit)s
+    """  # noqa: S608 — a constant list of columns
+VENDOR: Final = f"SELECT {VENDOR_COLUMNS} FROM vendors WHERE id = %s"  # noqa: S608 — a constant list of columns
+CREATE_VENDOR: Final = f"""
+    INSERT INTO vendors (id, name, language, isolation_level, db_target)
+    VALUES (%(id)s, %(name)s, %(language)s, %(isolation_level)s, %(db_target)s::jsonb)
+    ON CONFLICT (id) DO NOTHING RETURNING {VENDOR_COLUMNS}
+    """  # noqa: S608 — a constant list of columns
+SAME_VENDOR: Final = """
+    SELECT FROM vendors WHERE id = %(id)s AND name = %(name)s AND language = %(language)s
+      AND isolation_level = %(isolation_level)s AND db_target IS NOT DISTINCT FROM %(db_target)s::jsonb
     """
+CHANGE_VENDOR: Final = f"""
+    UPDATE vendors SET name = coalesce(%(name)s, name), language = coalesce(%(language)s, language), updated_at = now()
+    WHERE id = %(id)s RETURNING {VENDOR_COLUMNS}
+    """  # noqa: S608 — a constant list of columns
 CAPABILITIES: Final = """
-    SELECT capability_key, enabled FROM vendor_capabilities WHERE vendor_id = %s ORDER BY capability_key
+    SELECT capability_key, coalesce(enabled, false) AS enabled, valid_from, valid_until, most_a_day,
+      coalesce(denied, 0) AS denied
+    FROM (SELECT * FROM vendor_capabilities WHERE vendor_id = %(vendor_id)s) granted
+    FULL JOIN (SELECT capability_key, sum(times)::int AS denied FROM capability_denials
+               WHERE vendor_id = %(vendor_id)s AND last_at > now() - interval '30 days' GROUP BY capability_key) asked
+      USING (capability_key)
+    ORDER BY capability_key
     """
 SET_CAPABILITY: Final = """
-    INSERT INTO vendor_capabilities (vendor_id, capability_key, enabled) VALUES (%s, %s, %s)
-    ON CONFLICT (vendor_id, capability_key) DO UPDATE SET enabled = excluded.enabled
+    INSERT INTO vendor_capabilities (vendor_id, capability_key, enabled, valid_from, valid_until, most_a_day)
+    VALUES (%(vendor_id)s, %(key)s, %(enabled)s, %(valid_from)s, %(valid_until)s, %(most_a_day)s)
+    ON CONFLICT (vendor_id, capability_key) DO UPDATE SET enabled = excluded.enabled, valid_from = excluded.valid_from,
+      valid_until = excluded.valid_until, most_a_day = excluded.most_a_day
     """
 
 
@@ -56,6 +81,34 @@ def list_vendors(databases: Databases, *, after: Place | None, limit: int) -> li
         return conn.execute(VENDORS, _bounds(after, limit)).fetchall()
 
 
+def find_vendor(databases: Databases, vendor_id: VendorId) -> DictRow | None:
+    """Read one vendor as of now; None when there is none."""
+    with databases.platform() as conn:
+        return conn.execute(VENDOR, (vendor_id,)).fetchone()
+
+
+def create_vendor(databases: Databases, values: Mapping[str, object]) -> tuple[DictRow, bool]:
+    """Make a vendor; with an id that is there: give that vendor, and False. Raises Refused("vendor_differs")."""
+    with databases.platform() as conn:
+        made = conn.execute(CREATE_VENDOR, values).fetchone()
+        if made is not None:
+            return made, True
+        if conn.execute(SAME_VENDOR, values).fetchone() is None:
+            raise Refused("vendor_differs", f"vendor {values['id']} is there, and is another one")
+        known = conn.execute(VENDOR, (values["id"],)).fetchone()
+    if known is None:
+        raise Broken("a vendor was neither made nor found")
+    return known, False
+
+
+def change_vendor(databases: Databases, vendor_id: VendorId, *, name: str | None, language: str | None) -> DictRow | None:
+    """Change what is not None; None when there is no such vendor."""
+    with databases.platform() as conn:
+        changed = conn.execute(CHANGE_VENDOR, {"id": vendor_id, "name": name, "language": language}).fetchone()
+    databases.cache.forget()
+    return changed
+
+
 def _bounds(after: Place | None, limit: int) -> dict[str, object]:
     at, key = after or (None, None)
     return {"at": at, "id": key, "limit": limit + 1}
@@ -67,13 +120,13 @@ def get_row(work: Work, statement: LiteralString, key: UUID) -> DictRow | None:
 
 
 def list_capabilities(databases: Databases, vendor_id: VendorId) -> list[DictRow]:
-    """Read every switch that was ever set."""
+    """Read every grant, and what was asked for without one, with how often it was denied in the last 30 days."""
     with databases.platform(vendor_id) as conn:
-        return conn.execute(CAPABILITIES, (vendor_id,)).fetchall()
+        return conn.execute(CAPABILITIES, {"vendor_id": vendor_id}).fetchall()
 
 
-def set_capability(databases: Databases, vendor_id: VendorId, key: str, *, enabled: bool) -> None:
-    """Switch a capability on or off."""
+def set_capability(databases: Databases, vendor_id: VendorId, key: str, grant: Mapping[str, object]) -> None:
+    """Grant a capability anew: enabled, valid_from, valid_until, most_a_day."""
     with databases.platform(vendor_id) as conn:
-        conn.execute(SET_CAPABILITY, (vendor_id, key, enabled))
+        conn.execute(SET_CAPABILITY, {"vendor_id": vendor_id, "key": key, **grant})
     databases.cache.forget()

@@ -59,7 +59,10 @@ def edit(desk: Desk, args: EditArgs) -> Answer:
 
 def confirm(desk: Desk, args: OrderArgs) -> Answer:
     """Freeze the order's terms."""
-    confirmed = store.confirm(desk.work, order_id=_order_id(args), now=desk.now)
+    try:
+        confirmed = store.confirm(desk.work, order_id=_order_id(args), now=desk.now)
+    except Refused:
+        return Answer(outcome="error")
     match confirmed:
         case store.Confirmed():
             return Answer(outcome="ok")
@@ -142,6 +145,7 @@ SERVICES: Final = (
                 "out_of_stock": Outcome(name="out_of_stock", orders=("DRAFT",), carries=fields_of(Shortage, "shortage")),
                 "empty": Outcome(name="empty", orders=("DRAFT",)),
                 "locked": Outcome(name="locked", orders=_NOT_DRAFT),
+                "error": Outcome(name="error", orders=("DRAFT",)),
             },
         ),
         OrderArgs,

@@ -24,6 +24,8 @@ STATUS: Final = {
     "key_vendor_mismatch": HTTPStatus.FORBIDDEN,
     "vendor_mismatch": HTTPStatus.FORBIDDEN,
     "capability_off": HTTPStatus.FORBIDDEN,
+    "capability_used_up": HTTPStatus.FORBIDDEN,
+    "vendor_differs": HTTPStatus.CONFLICT,
     "unknown_vendor": HTTPStatus.NOT_FOUND,
     "unknown_order": HTTPStatus.NOT_FOUND,
     "unknown_customer": HTTPStatus.NOT_FOUND,

@@ -133,7 +133,10 @@ def edit(
 
 
 def confirm(work: Work, *, order_id: OrderId, now: datetime) -> Confirmed | Changed | Locked | Empty:
-    """Freeze the order's terms. A draft that the catalogue has left behind is brought up to date instead."""
+    """Freeze the order's terms. A draft that the catalogue has left behind is brought up to date instead.
+
+    Raises Refused: capability_off, capability_used_up.
+    """
     order = _lock(work, order_id)
     if order is None:
         return Empty()
@@ -141,6 +144,7 @@ def confirm(work: Work, *, order_id: OrderId, now: datetime) -> Confirmed | Chan
         return Locked(status=order.status)
     if not order.lines:
         return Empty()
+    capabilities.require_room(work, capabilities.ORDERS, now=now)
     items = stock.lock(work, (line.item_id for line in order.lines))
     lines, what = reprice(order.lines, items)
     if what:
@@ -170,7 +174,11 @@ def list_overdue(work: Work, *, confirmed_before: datetime, limit: int) -> list[
 
 
 def amend(work: Work, *, order_id: OrderId, new_order_id: OrderId, now: datetime) -> Amended | Locked:
-    """Cancel a confirmed order and open a draft with the same lines: the only way to change it. Raises Refused("order_empty")."""
+    """Cancel a confirmed order and open a draft with the same lines: the only way to change it.
+
+    Raises Refused: capability_off, order_empty.
+    """
+    capabilities.require(work.databases, work.vendor_id, capabilities.ORDERS)
     order = _lock(work, order_id)
     if order is None:
         raise Refused("order_empty", "there is no order to change")

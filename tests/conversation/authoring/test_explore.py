@@ -248,7 +248,7 @@ def test_a_call_ends_only_as_the_order_allows() -> None:
     pretend = Pretend(CATALOGUE)
     confirm = CATALOGUE.calls["orders.confirm"]
     draft, paid = World(status="DRAFT", filled=True), World(status="PAID")
-    assert {each.outcome for each in pretend.endings(confirm, {}, draft)} == {"ok", "changed", "out_of_stock", "empty"}
+    assert {each.outcome for each in pretend.endings(confirm, {}, draft)} == {"ok", "changed", "out_of_stock", "empty", "error"}
     assert {each.outcome for each in pretend.endings(confirm, {}, paid)} == {"locked"}
     assert [each.outcome for each in pretend.endings(confirm, {}, draft) if each.natural] == ["ok"]
     push = CATALOGUE.calls["payments.stk_push"]

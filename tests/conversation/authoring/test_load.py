@@ -84,9 +84,9 @@ EDITS = [
     ("C4", "reason: timed_out", "reason: §timedout"),
     ("C5", "amount: order.total,", "amount: §order.total + 1,"),
     ("C5", "{order: order.id, amount: order.total,", "{order: §vendor.id, amount: order.total,"),
-    ("C6", "call: catalog.page", "call: §catalog.page", "{empty: sold_out, error: trouble}", "{empty: sold_out}"),
-    ("C6", "{empty: sold_out, error: trouble}", "{empty: sold_out, error: trouble, §slow: trouble}"),
-    ("C6", "{empty: sold_out, error: trouble}", "{§ok: cart, empty: sold_out, error: trouble}"),
+    ("C6", "call: catalog.page", "call: §catalog.page", "{empty: sold_out, error: closed_today}", "{empty: sold_out}"),
+    ("C6", "{empty: sold_out, error: closed_today}", "{empty: sold_out, error: closed_today, §slow: trouble}"),
+    ("C6", "{empty: sold_out, error: closed_today}", "{§ok: cart, empty: sold_out, error: closed_today}"),
     ("C6", "      no_funds | wrong_pin |", "      §no_funds | wrong_pn |"),
     # expressions
     ("X1", "page: page + 1", "page: §page / 2"),

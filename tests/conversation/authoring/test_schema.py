@@ -52,7 +52,7 @@ def test_every_committed_file_names_its_schema_in_its_first_line(path: Path) -> 
         ("  greet:\n    say:", "  greet:\n    sya:"),
         ("unmatched: {say:", "unmatched: {says:"),
         ("go: quantity}", "go: quantitty}"),
-        ("empty: sold_out, error: trouble", "emtpy: sold_out, error: trouble"),
+        ("empty: sold_out, error: closed_today", "emtpy: sold_out, error: trouble"),
         ("no_funds | wrong_pin | cancelled", "no_funds | wrong_pln | cancelled"),
         ("cancelled | timed_out | failed: {do", "cancelled | timed_out | faild: {do"),
         ("call: orders.confirm", "call: orders.confrim"),

@@ -151,7 +151,7 @@ def test_a_date_that_may_not_be_known_yet_is_refused() -> None:
 
 
 def test_what_the_clock_starts_may_do_nothing_that_money_forbids() -> None:
-    call = "{call: orders.confirm, with: {order: order.id}, else: {changed | empty | locked | out_of_stock: b}}"
+    call = "{call: orders.confirm, with: {order: order.id}, else: {changed | empty | error | locked | out_of_stock: b}}"
     cancels = NUDGE.replace("a: {say: Hello again., end: nudged}", f"a: {{do: [{call}], go: b}}\n  b: {{end: nudged}}")
     files = [(FLOWS / f"{name}.yaml").read_text() for name in ("shop", "support", "pick_branch", "late_payment")]
     files[0] = files[0].replace("  receipt:\n", "  receipt:\n    do: [{schedule: {flow: nudge, after: 2h}}]\n")
