@@ -1,7 +1,7 @@
 """Which bundle takes the next turn: the published one, or an older one as long as somebody has to finish on it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,11 +15,12 @@ from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.errors import Broken
 from conversation.publishing.bundles import build
-from conversation.publishing.migrations import read_migrations
 from conversation.publishing.moves import Comparison
+from conversation.publishing.routes import Route, Routes
 from router import publications
 from router.databases import Databases
 from router.errors import Unavailable
+from router.publications import Publication
 
 log = structlog.get_logger(__name__)
 
@@ -28,20 +29,29 @@ LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """What is live, as one value: whoever reads it never sees half of a publication. `number` None: nothing is published."""
+    """What is live, as one value: whoever reads it never sees half of a publication. `number` None: nothing is published.
+
+    `routes` lead here from the bundles that people may be in; one that is missing is worked out when somebody needs it.
+    """
 
     bundle: Bundle
     number: int | None
+    history: Sequence[Publication]
     left_at: Mapping[str, datetime]  # bundle -> when another one took its place
+    routes: dict[str, Route]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The bundle for one turn, the snapshot it goes on from, and what the customer is told first."""
+    """The bundle for one turn, the snapshot it goes on from, and what the customer is told first.
+
+    `left` is the snapshot as it was before a publish moved it, None when none did.
+    """
 
     bundle: Bundle
     snapshot: Snapshot
     say: str | None = None
+    left: Snapshot | None = None
 
 
 class LiveFlows:
@@ -50,9 +60,9 @@ class LiveFlows:
     def __init__(self, shipped: Bundle, databases: Databases | None = None) -> None:
         """`shipped` serves until something is published, and for ever without `databases`."""
         self._databases = databases
+        self._loading = threading.RLock()  # one thread loads; a turn that finds what it needs does not ask
         self._known: dict[str, Bundle] = {shipped.hash: shipped}
-        self._compared: dict[tuple[str, str, int | None], Comparison] = {}
-        self._live = Live(bundle=shipped, number=None, left_at={})
+        self._live = Live(bundle=shipped, number=None, history=(), left_at={}, routes={})
 
     @property
     def bundle(self) -> Bundle:
@@ -72,11 +82,23 @@ class LiveFlows:
         bundle = self._find(newest.bundle_hash)
         if bundle is None:
             raise Broken(f"publication {newest.id} names bundle {newest.bundle_hash}, whose files are not there")
-        before = self._live.bundle
-        self._live = live = Live(bundle=bundle, number=newest.id, left_at=left_at)
-        self._compare(before, live)
+        before = self._live
+        live = Live(bundle=bundle, number=newest.id, history=history, left_at=left_at, routes={})
+        if before.number is not None:
+            self._lead_from({before.bundle.hash, *before.routes}, live)
+        self._live = live
         log.info("flows_published", bundle=bundle.hash, number=newest.id)
         return True
+
+    def load_old(self) -> None:
+        """Load every bundle that somebody is in the middle of, and the one that was live last: no turn has to wait for it.
+
+        One that does not load in this program is logged: its people's turns fail, and are kept, until one does.
+        """
+        if self._databases is None:
+            return
+        live = self._live
+        self._lead_from({*publications.list_pinned(self._databases), *(each.bundle_hash for each in live.history[-2:])}, live)
 
     def follow(self, stop: threading.Event) -> None:
         """Refresh every second until told to stop. What cannot be taken up is logged once a publication; the live flows go on."""
@@ -101,25 +123,41 @@ class LiveFlows:
             return Chosen(bundle=live.bundle, snapshot=snapshot)  # never published: begun on somebody's own files
         left_at = live.left_at.get(old.hash)
         is_over = left_at is not None and now - left_at > timedelta(seconds=live.bundle.publishing.old_versions_live)
-        moved = self._compare(old, live).move(snapshot) if isinstance(event, FromCustomer) or is_over else None
+        moved = self._route(old, live).move(snapshot) if isinstance(event, FromCustomer) or is_over else None
         if moved is not None:
             log.info("conversation_moved", before=old.hash, now=live.bundle.hash)
-            return Chosen(bundle=live.bundle, snapshot=moved.snapshot, say=moved.say)
+            return Chosen(bundle=live.bundle, snapshot=moved.snapshot, say=moved.say, left=snapshot)
         return Chosen(bundle=live.bundle if is_over else old, snapshot=snapshot)
 
     def _find(self, bundle_hash: str) -> Bundle | None:
-        """A bundle by its hash. The first one who needs an old one after a start waits while it is loaded."""
-        if bundle_hash not in self._known and self._databases is not None:
-            files = publications.get_files(self._databases, bundle_hash)
+        """A bundle by its hash; None when it was never published."""
+        known = self._known.get(bundle_hash)
+        if known is not None or self._databases is None:
+            return known
+        with self._loading:
+            files = publications.get_files(self._databases, bundle_hash) if bundle_hash not in self._known else None
             if files is not None:
                 self._known[bundle_hash] = build(files)
-        return self._known.get(bundle_hash)
+            return self._known.get(bundle_hash)
 
-    def _compare(self, old: Bundle, live: Live) -> Comparison:
-        key = (old.hash, live.bundle.hash, live.number)
-        if key not in self._compared:
-            rules: Mapping[str, bytes] = {}
-            if self._databases is not None and live.number is not None:
-                rules = publications.get_migrations(self._databases, live.number)
-            self._compared[key] = Comparison(old, live.bundle, read_migrations(rules, old, live.bundle))
-        return self._compared[key]
+    def _route(self, old: Bundle, live: Live) -> Route:
+        if old.hash not in live.routes:
+            with self._loading:
+                if old.hash not in live.routes:
+                    live.routes[old.hash] = self._make_route(old, live)
+        return live.routes[old.hash]
+
+    def _make_route(self, old: Bundle, live: Live) -> Route:
+        if self._databases is None or live.number is None:
+            return Route(Comparison(old, live.bundle, {}))
+        rules = publications.get_migrations(self._databases, live.number)
+        return Routes(self._databases, live.history[:-1], live.bundle, rules).leave(old)
+
+    def _lead_from(self, hashes: set[str], live: Live) -> None:
+        for bundle_hash in sorted(hashes - {live.bundle.hash}):
+            try:
+                old = self._find(bundle_hash)
+                if old is not None:
+                    self._route(old, live)
+            except FlowErrors as errors:
+                log.error("old_flows_refused", bundle=bundle_hash, error=str(errors))

@@ -6,7 +6,8 @@ With the flows of its version and the shop's words of its day it can be taken ag
   {"context": {"vendor": {…}, "customer": {…}, "order": {…}}, "trace": [{…}], "effects": [{…}],
    "answer": {"outcome": "ok", "value": …, "ms": 0.8}}]}
 
-`before` is the snapshot that the turn began with; it is kept where no flow ran: there a chat can be taken again from. A
+`before` is the snapshot that the turn began with; it is kept where no flow ran, and where a publish had just moved the
+conversation: there a chat can be taken again from. Such a turn has "moved": {"left": bundle, "from": "shop.which", "say": …}. A
 step's context holds what differs from the step before; an answer is there when the step ended in a call. A turn that
 failed has `error` and no steps.
 """
@@ -53,6 +54,15 @@ class RecordedStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Move:
+    """A publish moved the conversation here at the beginning of a turn: out of which bundle and state, and what it was told."""
+
+    left: str
+    came_from: str | None
+    say: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedTurn:
     """One turn. `bundle` and `shelf` name the flows and the shop's words it was taken with; no steps: it failed with `error`."""
 
@@ -66,6 +76,7 @@ class RecordedTurn:
     state: str | None
     before: Snapshot | None
     steps: tuple[RecordedStep, ...]
+    moved: Move | None = None
     error: str | None = None
 
     @property
@@ -82,8 +93,8 @@ class RecordedTurn:
 class Recorder:
     """Writes down one turn while it is taken."""
 
-    def __init__(self, event: Event, before: Snapshot) -> None:
-        self._event, self._before = event, before
+    def __init__(self, event: Event, before: Snapshot, *, moved: Move | None = None) -> None:
+        self._event, self._before, self._moved = event, before, moved
         self._steps: list[dict[str, Any]] = []
         self._seen: dict[str, Record] = {}
 
@@ -106,7 +117,11 @@ class Recorder:
 
     def to_json(self, after: Snapshot) -> dict[str, JSON]:
         """The turn as it is kept."""
-        return {**_frame(self._event, self._before, after), "steps": self._steps}
+        shape = {**_frame(self._event, self._before, after), "steps": self._steps}
+        if self._moved is None:
+            return shape
+        told: JSON = {"left": self._moved.left, "from": self._moved.came_from, "say": self._moved.say}
+        return {**shape, "before": self._before.to_json(), "moved": told}
 
 
 def failed(event: Event, before: Snapshot, error: str) -> dict[str, JSON]:
@@ -132,6 +147,7 @@ def read(record: Mapping[str, JSON], *, conversation_id: str, turn: int, at: dat
                 answer=Answered(outcome=answer["outcome"], value=answer["value"], milliseconds=answer["ms"]) if answer else None,
             )
         )
+    moved = kept.get("moved")
     return RecordedTurn(
         conversation_id=conversation_id,
         turn=turn,
@@ -143,6 +159,7 @@ def read(record: Mapping[str, JSON], *, conversation_id: str, turn: int, at: dat
         state=kept["to"],
         before=Snapshot.from_json(kept["before"]) if "before" in kept else None,
         steps=tuple(steps),
+        moved=Move(left=moved["left"], came_from=moved["from"], say=moved["say"]) if moved else None,
         error=kept.get("error"),
     )
 

@@ -28,8 +28,8 @@ from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
 from conversation.engine.values import JSON
 from conversation.floods import Floods, Verdict
-from conversation.live_flows import LiveFlows
-from conversation.recorded import Recorder
+from conversation.live_flows import Chosen, LiveFlows
+from conversation.recorded import Move, Recorder, name_state
 from conversation.whatsapp.inbound import (
     Incoming,
     OtherUpdate,
@@ -267,7 +267,7 @@ class Turns:
         if turn.snapshot.idle and seen.order_status is not None and is_terminal(seen.order_status):
             turn.order_id = OrderId(uuid4())  # the old order's story is over: the next run gets a new one
             seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
-        recorder = Recorder(event, turn.snapshot)
+        recorder = Recorder(event, turn.snapshot, moved=_move_of(chosen))
         taken = step(chosen.bundle, turn.snapshot, event, seen.context)
         recorder.stepped(seen.context, taken)
         while (call := turn.add(taken)) is not None:
@@ -487,6 +487,13 @@ def _save(work: Work, conversation: Conversation, turn: _Turn, *, last_inbound_a
         now=now,
         keep=turn.keep,
     )
+
+
+def _move_of(chosen: Chosen) -> Move | None:
+    """The move by a publish that this turn begins with, as it is kept."""
+    if chosen.left is None:
+        return None
+    return Move(left=chosen.left.bundle, came_from=name_state(chosen.left), say=chosen.say)
 
 
 def _snapshot_of(conversation: Conversation) -> Snapshot:

@@ -7,6 +7,7 @@ from typing import Final
 
 from router import vendors
 from router.databases import Databases
+from router.errors import Unavailable
 from router.json_values import JSON, to_jsonb
 from router.work import unit_of_work
 
@@ -28,6 +29,8 @@ LIVE: Final = """
     ) AS standing
     WHERE vendor_id = %s AND flow IS NOT NULL GROUP BY 1, 2
     """
+
+PINNED: Final = "SELECT DISTINCT snapshot ->> 'bundle' AS bundle FROM conversations WHERE vendor_id = %s AND flow IS NOT NULL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,18 @@ def count_standing(databases: Databases) -> list[Standing]:
                 key = (row["bundle"], _to_places(row["places"]))
                 people[key] = people.get(key, 0) + row["people"]
     return [Standing(bundle_hash=bundle, places=places, people=count) for (bundle, places), count in sorted(people.items())]
+
+
+def list_pinned(databases: Databases) -> set[str]:
+    """The bundles that people are in the middle of; of a vendor whose database is down nothing is known."""
+    found: set[str] = set()
+    for vendor_id in vendors.list_ids(databases):
+        try:
+            with unit_of_work(databases, vendor_id) as work:
+                found |= {row["bundle"] for row in work.conn.execute(PINNED, (vendor_id,))}
+        except Unavailable:
+            continue
+    return found
 
 
 def _to_places(places: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:

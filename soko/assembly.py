@@ -60,6 +60,7 @@ def open_flows(databases: Databases) -> LiveFlows:
 def following(databases: Databases) -> Iterator[LiveFlows]:
     """The same for a process that stays: a thread takes up what is published later."""
     flows, stop = open_flows(databases), threading.Event()
+    flows.load_old()
     thread = threading.Thread(target=flows.follow, args=(stop,), name="published flows", daemon=True)
     thread.start()
     try:

@@ -59,7 +59,14 @@ def brief(turn: RecordedTurn) -> str:
     way = f"  {turn.came_from or NOWHERE} → {turn.state or NOWHERE}"
     matched = next((entry for entry in turn.trace if entry["what"] == "matched"), None)
     by = f", understood as {_matched(matched)}" if matched is not None else ""
-    return "\n".join([head, chat, way + by + (", and it failed" if turn.error is not None else "")])
+    failed = ", and it failed" if turn.error is not None else ""
+    return "\n".join([head, *_move(turn), chat, way + by + failed])
+
+
+def _move(turn: RecordedTurn) -> Iterator[str]:
+    if turn.moved is not None:
+        told = f', told "{turn.moved.say}"' if turn.moved.say else ""
+        yield f"  a publish moved it here: from {turn.moved.came_from} of flows {turn.moved.left}{told}"
 
 
 def to_json(turn: RecordedTurn) -> dict[str, JSON]:
@@ -72,6 +79,7 @@ def to_json(turn: RecordedTurn) -> dict[str, JSON]:
         "turn": turn.turn,
         "at": turn.at.isoformat(),
         "flows": turn.bundle,
+        "moved": {"left": turn.moved.left, "from": turn.moved.came_from, "say": turn.moved.say} if turn.moved else None,
         "event": events.to_json(turn.event),
         "from": turn.came_from,
         "to": turn.state,

@@ -60,12 +60,18 @@ class Rerun:
     def take(self, turns: Sequence[RecordedTurn]) -> Iterator[Taken]:
         """Take the turns from the first at which no flow ran, as long as every call that is asked for has an answer.
 
+        A turn that a publish moved to other flows begins where the publish had put it: what the move did is not a difference
+        between flows. Turns moved before that was kept are left out until the next beginning.
         Turns that failed are left out, and so are those whose shop's words are not kept any more.
         """
         snapshot: Snapshot | None = None
+        bundle: str | None = None
         for turn in turns:
-            if turn.before is not None and (snapshot is None or snapshot.idle):
+            if turn.before is not None and (snapshot is None or snapshot.idle or turn.moved is not None):
                 snapshot = turn.before
+            elif turn.steps and turn.before is None and turn.bundle != bundle:
+                snapshot = None
+            bundle = turn.bundle if turn.steps else bundle
             if snapshot is None or not turn.steps or turn.shelf not in self.lexicons:
                 continue
             before = replace(snapshot, turn=turn.turn - 1)

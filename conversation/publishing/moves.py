@@ -50,6 +50,11 @@ class Moved:
     say: str | None
 
 
+def graver(one: Fate, other: Fate) -> Fate:
+    """The one of the two that changes more for people."""
+    return max(one, other, key=_ORDER.index)
+
+
 class Comparison:
     """One old bundle beside the new one, judged once and asked often."""
 
@@ -67,6 +72,16 @@ class Comparison:
         """The verdict for a conversation whose flows stand at these places, the running one last: the gravest rules."""
         found = [(place, self.verdicts.get(place, Verdict(fate=Fate.BLOCKED, why="unknown"))) for place in places]
         return max(reversed(found), key=lambda each: _ORDER.index(each[1].fate))
+
+    def lead(self, places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Where a conversation at these places stands afterwards; those above a flow that begins anew are gone."""
+        after: list[tuple[str, str]] = []
+        for flow, state in places:
+            verdict = self.verdicts[flow, state]
+            after.append((flow, verdict.to or state))
+            if verdict.fate is Fate.ENTER:
+                break
+        return after
 
     def move(self, snapshot: Snapshot) -> Moved | None:
         """Bring a conversation over. None when it must stay: it is pinned, kept, or the new version lacks what it knows.
@@ -89,8 +104,8 @@ class Comparison:
                 frames.append(replace(moved, state=state, wait=None, action=-1, moved=MOVED_ENTER))
                 say = verdict.say
                 break
-            is_top = index == len(snapshot.frames) - 1
-            frames.append(replace(moved, moved=MOVED_ASK) if verdict.fate is Fate.ASK and is_top else moved)
+            asks = verdict.fate is Fate.ASK and index == len(snapshot.frames) - 1 and frame.moved != MOVED_ENTER
+            frames.append(replace(moved, moved=MOVED_ASK) if asks else moved)
         return Moved(snapshot=replace(snapshot, frames=tuple(frames), bundle=self.new.hash), say=say)
 
     @cached_property

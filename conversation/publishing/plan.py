@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from conversation.publishing.moves import Comparison, Fate, Verdict
+from conversation.publishing.moves import Fate, Verdict
+from conversation.publishing.routes import Route
 from router.publications import Standing
 
 
@@ -30,18 +31,15 @@ class Plan:
         return tuple(row for row in self.rows if row.fate is Fate.BLOCKED)
 
 
-def make_plan(standing: Iterable[Standing], comparisons: Mapping[str, Comparison]) -> Plan:
-    """Judge where people stand. Who is in a bundle without a comparison begins anew: its files are not known."""
+def make_plan(standing: Iterable[Standing], routes: Mapping[str, Route], *, new: str) -> Plan:
+    """Judge where people stand. Who is in a bundle without a route begins anew: its files are not known."""
     people: dict[tuple[str, str, Fate, str], int] = {}
     for each in standing:
-        comparison = comparisons.get(each.bundle_hash)
-        if comparison is None:
-            place, verdict = each.places[-1], Verdict(fate=Fate.SAME)
-        elif comparison.old.hash == comparison.new.hash:
+        if each.bundle_hash == new:
             continue
-        else:
-            place, verdict = comparison.of(each.places)
-        key = (".".join(place), each.bundle_hash, verdict.fate, _tell(verdict, each.bundle_hash, known=comparison is not None))
+        route = routes.get(each.bundle_hash)
+        place, verdict = route.of(each.places) if route is not None else (each.places[-1], Verdict(fate=Fate.SAME))
+        key = (".".join(place), each.bundle_hash, verdict.fate, _tell(verdict, each.bundle_hash, known=route is not None))
         people[key] = people.get(key, 0) + each.people
     rows = [
         Row(place=place, bundle_hash=old, people=count, fate=fate, what=what)

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from conversation.engine.flow import Bundle
 from conversation.publishing.bundles import build
-from conversation.publishing.migrations import read_migrations
-from conversation.publishing.moves import Comparison
 from conversation.publishing.plan import Plan, make_plan
+from conversation.publishing.routes import Route, Routes
 from router import publications
 from router.databases import Databases
 from router.errors import Refused
@@ -31,18 +30,18 @@ def propose(databases: Databases, files: Mapping[str, bytes], migrations: Mappin
     bundle = build(files)
     history = publications.list_publications(databases)
     standing = publications.count_standing(databases)
-    comparisons: dict[str, Comparison] = {}
+    routes = Routes(databases, history, bundle, migrations)
+    ways: dict[str, Route] = {}
     for old_hash in {*(each.bundle_hash for each in standing), *(each.bundle_hash for each in history[-1:])}:
         kept = publications.get_files(databases, old_hash)
         if kept is not None:
-            old = build(kept)
-            comparisons[old_hash] = Comparison(old, bundle, read_migrations(migrations, old, bundle))
+            ways[old_hash] = routes.leave(build(kept))
     live_hash = history[-1].bundle_hash if history else None
     return Proposal(
         bundle=bundle,
         files=files,
         migrations=migrations,
-        plan=make_plan(standing, comparisons),
+        plan=make_plan(standing, ways, new=bundle.hash),
         after=history[-1].id if history else None,
         is_live=live_hash == bundle.hash,
     )

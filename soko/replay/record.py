@@ -265,9 +265,11 @@ class _Writer:
             state = (each.turns[-1].then.state or "none") if each.turns else state
             if then != places or state != now:
                 number = each.turns[-1].turn.turn if each.turns else "between turns"
+                moved = next((one.turn for one in self.taken if one.turn.moved is not None), None)
+                until = f"; a publish moved turn {moved.turn} to other flows: try `--to {moved.turn - 1}`" if moved else ""
                 raise CannotRecord(
                     f"played again, turn {number} goes another way: it said {', '.join(then) or 'nothing'} and went to {state};"
-                    f" now it says {', '.join(places) or 'nothing'} and goes to {now}"
+                    f" now it says {', '.join(places) or 'nothing'} and goes to {now}{until}"
                 )
 
 

@@ -11,11 +11,15 @@ from uuid import uuid4
 
 import pytest
 
+from conversation.authoring.differences import compare
 from conversation.authoring.load import read_published
 from conversation.authoring.problems import FlowErrors
+from conversation.kept_turns import read_conversation, read_lexicons
 from conversation.live_flows import LiveFlows
+from conversation.publishing.bundles import build
 from conversation.publishing.moves import Fate
 from conversation.publishing.publish import Proposal, propose, publish
+from conversation.recorded import Move
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Text
 from router import publications
@@ -23,8 +27,10 @@ from router.databases import Databases
 from router.errors import Refused
 from router.ids import VendorId
 from router.wakeups import Wakeups
+from router.work import unit_of_work
 from soko.assembly import FLOWS
 from tests.flows import load_flows
+from tests.operator import operating
 
 NUMBER: Final = "100000000000001"
 FILES, _ = read_published(FLOWS)
@@ -110,8 +116,16 @@ class Town:
         self.publish(FILES)
         self.flows = LiveFlows(load_flows(), databases)
         self.flows.refresh()
-        self.turns = Turns(
-            databases=databases, flows=self.flows, wakeups=Wakeups(None), clock=lambda: self.now, observe=self.reports.append
+        self.turns = self.make_turns()
+
+    def make_turns(self) -> Turns:
+        """What takes turns on the flows of this town."""
+        return Turns(
+            databases=self.databases,
+            flows=self.flows,
+            wakeups=Wakeups(None),
+            clock=lambda: self.now,
+            observe=self.reports.append,
         )
 
     def propose(self, files: Files, migrations: Files = {}) -> Proposal:  # noqa: B006 - never written
@@ -237,6 +251,9 @@ def test_a_pay_that_answers_the_old_question_is_asked_again_and_charges_nothing(
     town.say(1, "PAY")
     assert len(town.rows("SELECT id FROM payment_intents")) == 1
     assert town.where(1) == ("waiting", town.flows.bundle.hash)
+    with unit_of_work(town.databases, town.vendor_id) as work:
+        taken = compare([(read_conversation(work, town.reports[-1].conversation_id), read_lexicons(work))], town.flows.bundle)
+    assert (taken.turns, taken.groups) == (4, ())  # what the publish did is no difference between flows
 
 
 def test_keep_old_lets_people_finish_where_they_are_until_the_old_version_is_over(town: Town) -> None:
@@ -249,6 +266,45 @@ def test_keep_old_lets_people_finish_where_they_are_until_the_old_version_is_ove
     town.now += timedelta(seconds=town.flows.bundle.publishing.old_versions_live + 1)
     assert town.say(1, "hi")
     assert town.where(1)[1] == town.flows.bundle.hash
+
+
+def test_who_was_away_for_several_publications_follows_each_of_their_migrations(town: Town) -> None:
+    town.say(1, TIED)
+    town.publish(renamed(), migration(town.databases, "states:\n  which: {to: choose, say: First.}\n"))
+    again = edited(SHOP, (b"  choose: ", b"  decide: "), (b"to: choose", b"to: decide"), files=renamed())
+    again = edited(SWAHILI, (b"  choose.", b"  decide."), files=again)
+    stranded = town.propose(again)
+    assert fates(stranded) == {"shop.which": (1, Fate.BLOCKED)}
+    first = town.flows.bundle.hash
+    assert "from shop.choose: gone: add `choose: <state>`" in stranded.plan.blocked[0].what
+    rules = migration(town.databases, "states:\n  choose: {to: decide, say: Then.}\n")
+    stale = f"migrate: shop\nfrom: {first}\nstates:\n  which: choose\n".encode()
+    rules = {**rules, "flows/migrations/0.yaml": stale}  # that one fits the version between, and not this one
+    assert fates(town.propose(again, rules)) == {"shop.which": (1, Fate.ENTER)}
+    town.publish(again, rules)
+    town.flows.refresh()
+    replies = town.say(1, "?")
+    assert replies[0] == "First.\nThen."
+    assert "do you mean" in replies[1]
+    assert town.where(1) == ("decide", town.flows.bundle.hash)
+    with unit_of_work(town.databases, town.vendor_id) as work:
+        kept = read_conversation(work, town.reports[-1].conversation_id)
+    assert kept[-1].moved == Move(left=first, came_from="shop.which", say="First.\nThen.")
+
+
+def test_the_bundles_that_people_are_in_are_loaded_before_a_turn_needs_them(town: Town) -> None:
+    town.say(1, TIED)
+    old = town.flows.bundle.hash
+    town.publish(renamed(), migration(town.databases, "states:\n  which: keep_old\n"))
+    started = LiveFlows(build(new_words()), town.databases)
+    started.refresh()
+    started.load_old()
+    with operating(town.databases) as conn:
+        conn.execute("UPDATE flow_bundles SET files = '{}' WHERE hash = %s", (old,))  # no turn can load it any more
+    town.flows = started
+    town.turns = town.make_turns()
+    assert "Pick one from the list" in town.say(1, "?")[-1]
+    assert town.where(1) == ("which", old)
 
 
 def test_a_rollback_is_a_publish_by_the_same_rules(town: Town) -> None:
