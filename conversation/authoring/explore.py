@@ -7,14 +7,14 @@ from which the conversation can never come to an end. Situations that differ onl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from conversation.authoring.explore_moves import Move, Moves, Place
 from conversation.authoring.live_slots import live_slots
 from conversation.authoring.pretend import START, Ending, Pretend, World, shape
 from conversation.authoring.way_names import Way, declared_ways, edges_of, taken_ways
-from conversation.engine.effects import Call, Effect, Send, SetTimer
+from conversation.engine.effects import Call, Effect, Schedule, Send, SetTimer
 from conversation.engine.events import Event, Returned
 from conversation.engine.expressions import ExpressionError
 from conversation.engine.flow import Bundle
@@ -44,6 +44,7 @@ class Turn:
     world: World
     trace: tuple[Mapping[str, JSON], ...]
     timers: Mapping[str, datetime]
+    later: Mapping[str, timedelta]
     start: datetime
     said: bool
     consents: bool
@@ -111,7 +112,9 @@ class _Explorer:
         queue: deque[Key] = deque()
         for start in (START, SUNDAY_NIGHT) if self.moves.clocked else (START,):
             for seed in _seeds(self.bundle):
-                first = Place(snapshot=Snapshot.fresh(seed), world=self.pretend.begin(), timers={}, depth=0, start=start)
+                first = Place(
+                    snapshot=Snapshot.fresh(seed), world=self.pretend.begin(), timers={}, later={}, depth=0, start=start
+                )
                 key = self._key(first)
                 self.came[key], self.places[key] = None, first
                 queue.append(key)
@@ -143,7 +146,14 @@ class _Explorer:
                 self.seen.shortest[way] = (*self._path(here), turn)
         for after in (turn, *self._much_later(turn)):
             world = self.pretend.renewed(after.world) if after.snapshot.idle else after.world
-            there = Place(snapshot=after.snapshot, world=world, timers=after.timers, depth=place.depth + 1, start=place.start)
+            there = Place(
+                snapshot=after.snapshot,
+                world=world,
+                timers=after.timers,
+                later=after.later,
+                depth=place.depth + 1,
+                start=place.start,
+            )
             key = self._key(there)
             self.places.setdefault(key, there)
             yield key, after
@@ -201,6 +211,7 @@ class _Explorer:
             world=world,
             trace=(),
             timers=dict(place.timers),
+            later=place.later,
             start=place.start,
             said=False,
             consents=move.consents,
@@ -228,6 +239,7 @@ class _Explorer:
             trace=(*turn.trace, *(entry.to_json() for entry in taken.trace)),
             snapshot=taken.snapshot,
             timers=_timers_after(turn.timers, taken.effects, waiting, fresh=waiting != turn.snapshot.waiting_turn),
+            later={**turn.later, **{each.flow: each.due_at - event.at for each in taken.effects if isinstance(each, Schedule)}},
             said=turn.said or any(isinstance(effect, Send) for effect in taken.effects),
         )
         if self.faultless and any(entry.what == "split" for entry in taken.trace):

@@ -36,11 +36,15 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A situation between two turns. `start` is when its conversation began: each turn is a minute."""
+    """A situation between two turns. `start` is when its conversation began: each turn is a minute.
+
+    `later` holds, by flow, how long after it was scheduled the clock starts it.
+    """
 
     snapshot: Snapshot
     world: World
     timers: Mapping[str, datetime]
+    later: Mapping[str, timedelta]
     depth: int
     start: datetime
 
@@ -76,7 +80,9 @@ class Moves:
                 yield from self._people(world, at)
         for flow, set_by in snapshot.scheduled.items():
             event = TimerFired(at=at, name=f"{SCHEDULE}{flow}", turn=set_by)
-            yield Move(told=f"{flow} starts by the clock", event=event, world=world, written=None)
+            # In the middle of a chat the same hours would let its own timers fire first.
+            known = {"clock": f"+{round(place.later[flow].total_seconds())}s"} if wait is None else None
+            yield Move(told=f"{flow} starts by the clock", event=event, world=world, written=known)
         yield from self._events(snapshot, world, at)
 
     def _meanwhile(self, world: World) -> Iterator[World]:

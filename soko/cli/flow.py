@@ -95,9 +95,8 @@ def _tell(problems: "list[Problem]", passed: list[dict[str, str | int]]) -> None
     for problem in problems:
         typer.echo(f"{problem}\n")
     for each in passed:
-        typer.echo(
-            f"{each['folder']}: {each['flows']} flows, {each['states']} states, bundle {each['bundle']}: all checks passed"
-        )
+        flows, states = (f"{each[what]} {what.removesuffix('s') if each[what] == 1 else what}" for what in ("flows", "states"))
+        typer.echo(f"{each['folder']}: {flows}, {states}, bundle {each['bundle']}: all checks passed")
     if problems:
         codes = ", ".join(sorted({problem.code for problem in problems}))
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"

@@ -9,16 +9,26 @@ from conversation.engine.flow import At, Bundle, Flow, Text
 
 
 def check_consents(bundle: Bundle, flow: Flow, shared: Shared) -> None:
-    """Report consent questions whose text leaves something out."""
+    """Report consent questions whose text leaves something out: in a translation, only what the original has."""
     for state in flow.states.values():
         for reply in state.replies:
             if reply.consent is not None and state.ask is not None:
-                for language in shared.parsed[state.ask.text.place]:
-                    _check_text(bundle.catalogue.consents[reply.consent], state.ask.text, language, shared)
+                spec, text = bundle.catalogue.consents[reply.consent], state.ask.text
+                lacking = _lacking(spec, text, text.base, shared)
+                for language in shared.parsed[text.place]:
+                    known = lacking if language != text.base else frozenset()
+                    _report(spec, text, language, _lacking(spec, text, language, shared) - known, shared)
 
 
-def _check_text(spec: ConsentSpec, text: Text, language: str, shared: Shared) -> None:
-    missing = [path for path in spec.must_show if not shows(shared.parsed[text.place][language], path)]
+def _lacking(spec: ConsentSpec, text: Text, language: str, shared: Shared) -> frozenset[str]:
+    """What this version does not always show, and the consent's word if it is never said."""
+    missing = {path for path in spec.must_show if not shows(shared.parsed[text.place][language], path)}
+    said = any(re.search(rf"\b{re.escape(word)}\b", text.templates[language].source) for word in spec.words)
+    return frozenset(missing | (set() if said else {spec.words[0]}))
+
+
+def _report(spec: ConsentSpec, text: Text, language: str, lacking: frozenset[str], shared: Shared) -> None:
+    missing = [path for path in spec.must_show if path in lacking]
     at = _place(text, language, shared)
     if missing:
         shared.problems.add(
@@ -28,7 +38,7 @@ def _check_text(spec: ConsentSpec, text: Text, language: str, shared: Shared) ->
             "write it into the text, outside of any {% if %}",
             notes=(f"why: {spec.means}.",),
         )
-    if not any(re.search(rf"\b{re.escape(word)}\b", text.templates[language].source) for word in spec.words):
+    elif lacking:
         shared.problems.add("L2", at, f"this text never says the word {spec.words[0]}, which is what it asks for")
 
 

@@ -53,7 +53,7 @@ def test_without_faults_the_shop_is_explored_whole() -> None:
     found = without_faults()
     assert found.complete
     assert found.findings == []
-    left = {str(way) for way in found.never if not way.source.startswith(("shop.", "follow_up."))}
+    left = {str(way) for way in found.never if not way.source.startswith("shop.")}
     assert left == set()
     assert Way(source="shop.pay", by="pay", target="shop.charge") in found.taken
     assert Way(source="shop.waiting", by="paid", target="shop.receipt") in found.taken

@@ -316,6 +316,12 @@ def test_a_translation_may_not_lose_what_a_consent_must_show() -> None:
         with pytest.raises(FlowErrors) as caught:
             build_bundle({**files, "flows/text/sw.yaml": sw.replace(old, new).encode()}, CATALOGUE)
         assert [problem.code for problem in caught.value.problems] == [code]
+    shop = files["flows/shop.yaml"].decode()
+    without = {"flows/shop.yaml": shop.replace("to {{ customer.phone | phone }}.", "to you.").encode()}
+    stale = re.sub(r'(  pay.ask: {)from: "\w+", ', r"\1", sw.replace(phone, "kwa simu yako"))
+    with pytest.raises(FlowErrors) as caught:
+        build_bundle({**files, **without, "flows/text/sw.yaml": stale.encode()}, CATALOGUE)
+    assert [problem.code for problem in caught.value.problems] == ["P3"]  # what the original lacks is not told of each language
 
 
 def test_a_flow_cannot_run_within_itself() -> None:
