@@ -16,7 +16,7 @@ from typing import Final
 
 from payments.result_codes import parse_code
 
-_RECEIPT: Final = re.compile(r"[A-Z0-9]{8,12}")
+RECEIPT: Final = re.compile(r"[A-Z0-9]{8,12}")
 _MOST_DIGITS: Final = 12
 
 
@@ -43,15 +43,15 @@ def parse_callback(body: str) -> StkResult | None:
     if told is None or "ResultCode" not in told:
         return None
     items = _items(_inside(told, "CallbackMetadata"))
-    receipt = _words(items.get("MpesaReceiptNumber"))
+    receipt = to_words(items.get("MpesaReceiptNumber"))
     return StkResult(
-        checkout_request_id=_words(told.get("CheckoutRequestID")),
-        merchant_request_id=_words(told.get("MerchantRequestID")),
+        checkout_request_id=to_words(told.get("CheckoutRequestID")),
+        merchant_request_id=to_words(told.get("MerchantRequestID")),
         code=parse_code(told["ResultCode"]),
-        desc=_words(told.get("ResultDesc")),
-        amount=_whole(items.get("Amount")),
-        receipt=receipt if _RECEIPT.fullmatch(receipt) else None,
-        payer=_words(items.get("PhoneNumber")) or None,
+        desc=to_words(told.get("ResultDesc")),
+        amount=to_whole(items.get("Amount")),
+        receipt=receipt if RECEIPT.fullmatch(receipt) else None,
+        payer=to_words(items.get("PhoneNumber")) or None,
     )
 
 
@@ -75,14 +75,16 @@ def _items(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
     return {item["Name"]: item.get("Value") for item in items if isinstance(item, dict) and isinstance(item.get("Name"), str)}
 
 
-def _words(value: object) -> str:
+def to_words(value: object) -> str:
+    """Read a text or a number as text that Postgres can store; nothing else."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     # Postgres stores neither NUL nor half of a surrogate pair, and JSON can spell both.
     return str(value)[:200].replace("\x00", "?").encode("utf-8", "replace").decode()
 
 
-def _whole(value: object) -> int | None:
+def to_whole(value: object) -> int | None:
+    """Read an amount that is whole, however it is written: 10, 10.00, "10.00"; None otherwise."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     try:

@@ -100,6 +100,29 @@ class NoAnswer:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotAsked:
+    """The question did not get through: too many calls in this minute. It is asked again soon, and costs no try."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """The HTTP answer to something that is neither a push nor a query, unread."""
+
+    status: int
+    body: bytes
+
+
+class Endpoint(StrEnum):
+    """What may be asked of Daraja besides a push and a query. Asking any of them twice moves no money."""
+
+    C2B_REGISTER = "/mpesa/c2b/v2/registerurl"
+    PULL_REGISTER = "/pulltransactions/v1/register"
+    PULL_QUERY = "/pulltransactions/v1/query"
+
+
 class Daraja(Protocol):
     """What the payment adapter needs from Daraja."""
 
@@ -111,8 +134,12 @@ class Daraja(Protocol):
         """Send ONE prompt: one request, whatever comes back. Never raises."""
         ...
 
-    def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
+    def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer | NotAsked:
         """Ask what became of a prompt. Never raises."""
+        ...
+
+    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> Told | NoAnswer | NotAsked:
+        """Register an address, or fetch what was paid. Never raises."""
         ...
 
 
@@ -251,6 +278,10 @@ def read_token(status: int, body: bytes) -> AccessToken | None:
     return AccessToken(value=SecretStr(token), expires_in_seconds=seconds)
 
 
+def _bearer(token: SecretStr) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.get_secret_value()}"}
+
+
 class DarajaClient:
     """Daraja over HTTPS. The base URL is injected: the sandbox, production, or a simulator."""
 
@@ -262,9 +293,10 @@ class DarajaClient:
         rates: Rates | None = None,
         push_path: str = PUSH_PATH,
         query_path: str = QUERY_PATH,
+        pull_method: str = "POST",
         read_seconds: float = 30,
     ) -> None:
-        self._push_path, self._query_path = push_path, query_path
+        self._push_path, self._query_path, self._pull_method = push_path, query_path, pull_method
         self._tokens, self._rates, self._host = tokens, rates, urlsplit(base_url).netloc
         self._http = httpx.Client(
             base_url=base_url,
@@ -301,22 +333,33 @@ class DarajaClient:
         self._heed(answer, credentials, token)
         return judge_push(answer.status_code, answer.content)
 
-    def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
+    def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer | NotAsked:
         """Ask what became of a prompt."""
+        told = self._ask("POST", self._query_path, query_body(question, credentials), credentials)
+        return judge_query(told.status, told.body, question.checkout_request_id) if isinstance(told, Told) else told
+
+    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> Told | NoAnswer | NotAsked:
+        """Register an address, or fetch what was paid. The portal says GET of the Pull query, with a body: a setting."""
+        return self._ask(self._pull_method if endpoint is Endpoint.PULL_QUERY else "POST", endpoint, body, credentials)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, str | int], credentials: Credentials) -> Told | NoAnswer | NotAsked:
         if self._rates is not None and not self._rates.take_query(self._host, credentials):
-            return NoAnswer(reason="not asked: M-Pesa takes no more calls of this shortcode for now")
+            return NotAsked(reason="M-Pesa takes no more calls of this shortcode for now")
         try:
             token = self._token(credentials)
-            answer = self._post(self._query_path, query_body(question, credentials), token)
+            answer = self._http.request(method, path, json=body, headers=_bearer(token))
         except Unavailable as error:
             return NoAnswer(reason=str(error))
         except httpx.HTTPError as error:
             return NoAnswer(reason=type(error).__name__)
         self._heed(answer, credentials, token)
-        return judge_query(answer.status_code, answer.content, question.checkout_request_id)
+        read = read_json(answer.content)
+        if read is not None and _is_spike_arrest(answer.status_code, read):
+            return NotAsked(reason=f"HTTP {answer.status_code}: M-Pesa says that we call too often")
+        return Told(status=answer.status_code, body=answer.content)
 
     def _post(self, path: str, body: Mapping[str, str | int], token: SecretStr) -> httpx.Response:
-        return self._http.post(path, json=body, headers={"Authorization": f"Bearer {token.get_secret_value()}"})
+        return self._http.post(path, json=body, headers=_bearer(token))
 
     def _heed(self, answer: httpx.Response, credentials: Credentials, token: SecretStr) -> None:
         """Purge a token that was refused, and rest when we call too often."""

@@ -9,12 +9,12 @@ import structlog
 from payments import conclusions
 from payments.conclusions import Progress
 from payments.credentials import open_credentials
-from payments.daraja import Answered, Daraja, NoAnswer, StkQuestion
+from payments.daraja import Answered, Daraja, NoAnswer, NotAsked, StkQuestion
 from payments.result_codes import Outcome, meaning_of
 from payments.settle import Verdict
 from router.databases import Databases
 from router.errors import Refused, Unavailable
-from router.ids import IntentId, VendorId
+from router.ids import VendorId
 from router.payment_intents import attempts, store
 from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
 from router.payment_intents.store import Intent, Result
@@ -43,6 +43,7 @@ CLAIM_LADDER: Final = (
     timedelta(minutes=3),
     timedelta(minutes=10),
 )
+NOT_ASKED_WAIT: Final = timedelta(seconds=15)  # a question that the rate refused goes out then, and costs no step of a ladder
 DISPATCHED_AT_MOST: Final = timedelta(minutes=2)  # longer than a push can take: its worker is dead
 UNANSWERED_AT_MOST: Final = timedelta(minutes=15)
 
@@ -61,7 +62,7 @@ def query_next(
         attempts.stamp_query(work, intent, look_again_at=_ask_again_at(intent, now), now=now)
     answer = _ask(daraja, intent, now=now, open_secret=open_secret)
     with unit_of_work(databases, vendor_id) as work:
-        _conclude(work, found, answer, now=now)
+        _conclude(work, intent, answer, now=now)
     log.info("prompt_queried", answer=str(answer), **intent.log_ids)
     return True
 
@@ -103,11 +104,13 @@ def _ask_again_at(intent: Intent, now: datetime) -> datetime | None:
 def _is_due(intent: Intent, now: datetime) -> bool:
     attempt = intent.attempt
     asked = attempt.status in (AttemptStatus.ACCEPTED, AttemptStatus.UNRESOLVED, AttemptStatus.FAILED)
-    claims = attempt.claim is not None and attempt.status is not AttemptStatus.SUCCEEDED
+    claims = attempt.claim is not None and (
+        attempt.status is not AttemptStatus.SUCCEEDED or conclusions.claims_other_money(intent, intent.receipt)
+    )
     return (asked or claims) and attempt.next_query_at is not None and attempt.next_query_at <= now
 
 
-def _ask(daraja: Daraja, intent: Intent, *, now: datetime, open_secret: Callable[[str], str]) -> Answered | NoAnswer:
+def _ask(daraja: Daraja, intent: Intent, *, now: datetime, open_secret: Callable[[str], str]) -> Answered | NoAnswer | NotAsked:
     try:
         credentials = open_credentials(intent.shortcode.secret_ref, open_secret)
     except (Refused, Unavailable) as error:
@@ -120,15 +123,20 @@ def _ask(daraja: Daraja, intent: Intent, *, now: datetime, open_secret: Callable
     return daraja.query(question, credentials)
 
 
-def _conclude(work: Work, intent_id: IntentId, answer: Answered | NoAnswer, *, now: datetime) -> None:
-    intent = store.lock(work, intent_id)
+def _conclude(work: Work, asked: Intent, answer: Answered | NoAnswer | NotAsked, *, now: datetime) -> None:
+    intent = store.lock(work, asked.id)
     match answer:
+        case NotAsked():
+            if intent.attempt.status is asked.attempt.status:
+                attempts.take_query_back(work, asked, due_at=now + NOT_ASKED_WAIT)
         case NoAnswer(reason=reason):
-            note(work, intent_id, "query_unanswered", {"reason": reason}, now=now)
+            note(work, intent.id, "query_unanswered", {"reason": reason}, now=now)
             _give_up_claim(work, intent, now=now)
         case Answered(result_code=code, result_desc=desc):
-            note(work, intent_id, "query_answered", {"result_code": code, "result_desc": desc}, now=now)
-            if _is_open(intent) or _proves_late(intent, code):
+            note(work, intent.id, "query_answered", {"result_code": code, "result_desc": desc}, now=now)
+            if intent.status is IntentStatus.PAID:
+                _take_second(work, intent, code, now=now)
+            elif _is_open(intent) or _proves_late(intent, code):
                 _end(work, intent, Result(code=code, desc=desc, source="query"), now=now)
         case _:
             assert_never(answer)
@@ -205,6 +213,16 @@ def _take_money(work: Work, intent: Intent, result: Result, *, now: datetime) ->
     if not done:
         conclusions.doubt(work, intent, reason=Verdict.RECEIPT_TAKEN, now=now)
         attempts.ask_no_more(work, intent)
+
+
+def _take_second(work: Work, intent: Intent, code: str, *, now: datetime) -> None:
+    """Conclude about the prompt of an intent that was paid otherwise: was its own money moved as well?"""
+    outcome, claim = meaning_of(code).outcome, intent.attempt.claim
+    if outcome is Outcome.PENDING:
+        return
+    attempts.ask_no_more(work, intent)
+    if outcome is Outcome.PAID and claim is not None and conclusions.claims_other_money(intent, intent.receipt):
+        conclusions.paid_again(work, intent, receipt=claim.receipt, confirmed_by="callback+query", now=now)
 
 
 def _move_on(work: Work, intent: Intent, *, now: datetime) -> bool:

@@ -1,20 +1,18 @@
-"""What a person decides about a payment that the machine may not: listed, read, and ended as paid or as failed, with a reason."""
+"""What only a person decides about money: that a payment under review came or did not, and which order unmatched money is for."""
 
-import re
 from datetime import datetime
-from typing import Final
 
 from payments import conclusions
+from payments.callback import RECEIPT
 from payments.result_codes import Why
 from router.errors import Refused
 from router.ids import IntentId
-from router.payment_intents import attempts, store
+from router.orders.status import OrderStatus
+from router.payment_intents import attempts, money, reports, store
 from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
 from router.payment_intents.store import Intent, Result
 from router.payment_intents.trail import note
 from router.work import Work
-
-_RECEIPT: Final = re.compile(r"[A-Z0-9]{8,12}")
 
 
 def decide_paid(work: Work, intent_id: IntentId, *, receipt: str, actor: str, reason: str, now: datetime) -> None:
@@ -23,7 +21,7 @@ def decide_paid(work: Work, intent_id: IntentId, *, receipt: str, actor: str, re
     Refused: not_under_review; receipt_malformed; receipt_taken, when the receipt stands for another payment.
     """
     intent = _lock_reviewed(work, intent_id)
-    if not _RECEIPT.fullmatch(receipt):
+    if not RECEIPT.fullmatch(receipt):
         raise Refused("receipt_malformed", f"{receipt!r} is no M-Pesa receipt: those have 8 to 12 capital letters and digits")
     note(work, intent_id, "decided_paid", {"actor": actor, "reason": reason, "receipt": receipt}, now=now)
     result = Result(code="operator", desc=reason, source="operator")
@@ -49,6 +47,39 @@ def decide_failed(work: Work, intent_id: IntentId, *, actor: str, reason: str, n
         now=now,
     )
     attempts.ask_no_more(work, intent)
+
+
+def assign(
+    work: Work, receipt: str, order_number: str, *, actor: str, reason: str, accept_difference: bool, now: datetime
+) -> None:
+    """Give money that nobody could match to the order it is for. The order is paid by it, if it waits for that.
+
+    `accept_difference`: also when the amounts differ. Refused: not_unmatched, unknown_order, order_not_confirmed, amount_differs
+    """
+    order = reports.find_named(work, order_number, lock=True)
+    if order is None:
+        raise Refused("unknown_order", f"this vendor has no order {order_number}")
+    found = money.lock_unmatched(work, receipt)
+    if found is None:
+        raise Refused("not_unmatched", f"{receipt} is not among the unmatched money: see `soko payment unmatched`")
+    if order.status is OrderStatus.DRAFT:
+        raise Refused("order_not_confirmed", f"the order {order_number} is not confirmed: its customer may still change it")
+    if found.amount != order.total and not accept_difference:
+        fix = "--accept-difference takes it all the same"
+        raise Refused("amount_differs", f"the order {order_number} is for KES {order.total}, not {found.amount}: {fix}")
+    again = money.is_paid_for(work, order.order_id)
+    money.assign(work, found, order.order_id, actor=actor, reason=reason)
+    conclusions.pay_order(
+        work,
+        order,
+        found.id,
+        receipt=receipt,
+        amount=found.amount,
+        account=found.account,
+        again=again,
+        now=now,
+        more={"assigned_by": actor, "assigned_because": reason},
+    )
 
 
 def _lock_reviewed(work: Work, intent_id: IntentId) -> Intent:

@@ -19,6 +19,7 @@ from router.ids import VendorId
 from router.json_values import JSON
 from router.payment_intents import attempts, callbacks, money, store
 from router.payment_intents.callbacks import Callback
+from router.payment_intents.money import Standing
 from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEvent, IntentStatus
 from router.payment_intents.store import Intent, Result
 from router.payment_intents.trail import note
@@ -166,8 +167,11 @@ def _settle(work: Work, callback: Callback, *, now: datetime) -> tuple[Intent, V
 
 
 def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, now: datetime) -> Verdict:
+    if verdict is Verdict.SECOND_RECEIPT and result.receipt is not None and intent.attempt.claim is None:
+        return _claim_again(work, intent, result, result.receipt, now=now)
     if verdict is Verdict.CLAIMED and result.receipt is not None:
-        if money.has_receipt(work, result.receipt):
+        # Money that was reported without an account may be this prompt's own: it is taken over when the query confirms.
+        if money.standing_of(work, result.receipt) is Standing.TAKEN:
             return Verdict.RECEIPT_TAKEN
         _fill_ids(work, intent, result)
         if names_another_phone(result.payer, intent.msisdn):
@@ -175,7 +179,9 @@ def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, n
         attempts.claim(work, intent, receipt=result.receipt, payer=result.payer, now=now)
         return verdict
     if verdict is Verdict.RECEIPT_ADDED and result.receipt is not None:
-        added = money.add_receipt(work, intent, receipt=result.receipt, payer=result.payer, now=now)
+        added = money.add_receipt(
+            work, intent, receipt=result.receipt, payer=result.payer, confirmed_by="callback+query", now=now
+        )
         return Verdict.RECEIPT_ADDED if added else Verdict.RECEIPT_TAKEN
     if verdict is Verdict.FAILED:
         _fill_ids(work, intent, result)
@@ -189,6 +195,15 @@ def _apply(work: Work, intent: Intent, result: StkResult, verdict: Verdict, *, n
             now=now,
         )
     return verdict
+
+
+def _claim_again(work: Work, intent: Intent, result: StkResult, receipt: str, *, now: datetime) -> Verdict:
+    """Let a query confirm the receipt of a prompt whose intent was paid otherwise: by hand, or by a person's word."""
+    if money.standing_of(work, receipt) is Standing.TAKEN:
+        return Verdict.DUPLICATE
+    _fill_ids(work, intent, result)
+    attempts.claim(work, intent, receipt=receipt, payer=result.payer, now=now)
+    return Verdict.SECOND_RECEIPT
 
 
 def _fill_ids(work: Work, intent: Intent, result: StkResult) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks on disk while their database is away: Daraja may deliver once only, so what it told is kept first and stored later.
+"""Callbacks and reports on disk while their database is away: Daraja may deliver once only, so what it told is kept first.
 
 A file holds the token's hash, never the token. Files are written whole or not at all, and are deleted after the row is committed.
 """
@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
@@ -22,10 +22,11 @@ _SUFFIX: Final = ".callback"
 
 
 class Kept(BaseModel):
-    """One callback. `token_sha256` in hex."""
+    """One callback, or one report of money paid by hand (c2b). `token_sha256` in hex."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["stk", "c2b"] = "stk"
     vendor_id: UUID
     token_sha256: str
     body: str

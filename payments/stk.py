@@ -4,8 +4,6 @@ A crash before the claim leaves the attempt prepared, and somebody else pushes i
 dispatched: the sweep calls it ambiguous, the callback or a person resolves it, and nobody pushes it again.
 """
 
-import secrets
-from base64 import b32encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,12 +14,12 @@ import structlog
 from pydantic import SecretStr
 
 from payments import conclusions
-from payments.callback_urls import has_banned_word
 from payments.conclusions import Progress
 from payments.credentials import Credentials, open_credentials
 from payments.daraja import Accepted, Ambiguous, Daraja, Rejected, StkRequest, TransactionType, open_terms
 from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST, look_again_at
 from payments.result_codes import Why, why_rejected
+from payments.tokens import draw_token
 from router import metering
 from router.databases import Databases
 from router.errors import Refused, Unavailable
@@ -74,7 +72,7 @@ def push_next(
     ready = _get_ready(databases, daraja, intent, vendor_id=vendor_id, now=now, open_secret=open_secret)
     if ready is None:
         return True
-    callback_token = draw_callback_token()
+    callback_token = draw_token()
     request = StkRequest(
         business_shortcode=intent.shortcode.business_shortcode,
         transaction_type=TransactionType[intent.shortcode.kind.upper()],
@@ -94,14 +92,6 @@ def push_next(
         _record(work, found, outcome, now=now)
     log.info("prompt_pushed", outcome=type(outcome).__name__, **intent.log_ids)
     return True
-
-
-def draw_callback_token() -> str:
-    """Draw 32 characters a-z2-7, 160 bits: whoever knows it is M-Pesa. Safaricom's banned words are drawn again."""
-    while True:
-        token = b32encode(secrets.token_bytes(20)).decode().lower()
-        if not has_banned_word(token):
-            return token
 
 
 def _is_due(intent: Intent, now: datetime) -> bool:

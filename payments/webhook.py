@@ -62,10 +62,10 @@ def build_routes(
 
     @routes.post("/hooks/pay/{vendor}/{token}")
     def receive(vendor: str, token: str, request: Request, body: Annotated[str, Depends(read_body)]) -> JSONResponse:
-        vendor_id = _to_vendor_id(vendor)
+        vendor_id = to_vendor_id(vendor)
         peer = who.name(request.client.host if request.client else None, request.headers.getlist("x-forwarded-for"))
         if vendor_id is None:
-            raise _unknown(None, peer)
+            raise unknown(None, peer)
         kept = Kept(vendor_id=vendor_id, token_sha256=sha256(token.encode()).hexdigest(), body=body, peer=peer)
         listed = who.expects(peer)
         if not listed:
@@ -79,7 +79,7 @@ def build_routes(
                 raise HTTPException(503, "try again later", headers={"Retry-After": "5"}) from error
             return JSONResponse(ACCEPTED)
         if not known:
-            raise _unknown(vendor_id, peer)
+            raise unknown(vendor_id, peer)
         if refused:
             raise HTTPException(403)
         wakeups.wake([Job.SETTLE], vendor_id)
@@ -113,12 +113,14 @@ def _with_intent(databases: Databases, kept: Kept, act: Callable[[Work, IntentId
     return True
 
 
-def _unknown(vendor_id: VendorId | None, peer: str | None) -> HTTPException:
+def unknown(vendor_id: VendorId | None, peer: str | None) -> HTTPException:
+    """Answer a caller who knows no secret of ours: always the same, and told in the log."""
     log.warning("callback_unknown", vendor_id=str(vendor_id), peer=peer)
     return HTTPException(404)
 
 
-def _to_vendor_id(text: str) -> VendorId | None:
+def to_vendor_id(text: str) -> VendorId | None:
+    """Read the vendor's id in a path; None when it is none."""
     try:
         return VendorId(UUID(text))
     except ValueError:

@@ -14,6 +14,7 @@ KINDS: Final[Mapping[str, Job]] = {
     "send": Job.SEND,
     "push": Job.PUSH,
     "query": Job.QUERY,
+    "pull": Job.PULL,
     "settle": Job.SETTLE,
     "turn": Job.TURN,
     "expire": Job.EXPIRE,

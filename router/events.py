@@ -12,7 +12,7 @@ APPEND: Final = "INSERT INTO domain_events (vendor_id, type, subject, data, at) 
 
 
 class EventType(StrEnum):
-    """Every fact there is; `subject` is the id of the order, the payment intent, the conversation or the customer."""
+    """Every fact there is; `subject` is the id of the order, the intent, the payment, the conversation or the customer."""
 
     ORDER_PLACED = "order_placed"
     ORDER_CONFIRMED = "order_confirmed"
@@ -23,6 +23,7 @@ class EventType(StrEnum):
     PAYMENT_PAID_LATE = "payment_paid_late"
     PAYMENT_DUPLICATE_PAID = "payment_duplicate_paid"
     PAYMENT_NEEDS_REVIEW = "payment_needs_review"
+    PAYMENT_UNMATCHED = "payment_unmatched"
     HANDOFF_REQUESTED = "handoff_requested"
     METRIC_EMITTED = "metric_emitted"
     CUSTOMER_ERASED = "customer_erased"

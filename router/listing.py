@@ -30,11 +30,15 @@ CUSTOMER: Final = """
     SELECT id, phone, name, language, created_at FROM customers WHERE vendor_id = %s AND id = %s AND merged_into IS NULL
     """
 PAYMENTS: Final = """
-    SELECT id, order_id, amount, receipt, confirmed_by, paid_at FROM payments WHERE vendor_id = %(vendor_id)s
-      AND (%(order_id)s::uuid IS NULL OR order_id = %(order_id)s)
+    SELECT id, order_id, amount, receipt, confirmed_by, paid_at, account, unmatched_because FROM payments
+    WHERE vendor_id = %(vendor_id)s
+      AND (%(order_id)s::uuid IS NULL OR order_id = %(order_id)s) AND (NOT %(unmatched)s OR order_id IS NULL)
       AND (%(at)s::timestamptz IS NULL OR (paid_at, id) > (%(at)s, %(id)s)) ORDER BY paid_at, id LIMIT %(limit)s
     """
-PAYMENT: Final = "SELECT id, order_id, amount, receipt, confirmed_by, paid_at FROM payments WHERE vendor_id = %s AND id = %s"
+PAYMENT: Final = """
+    SELECT id, order_id, amount, receipt, confirmed_by, paid_at, account, unmatched_because FROM payments
+    WHERE vendor_id = %s AND id = %s
+    """
 VENDORS: Final = f"""
     SELECT {VENDOR_COLUMNS} FROM vendors
     WHERE %(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s, %(id)s) ORDER BY created_at, id LIMIT %(limit)s

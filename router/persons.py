@@ -96,8 +96,14 @@ OPS: Final[Mapping[str, Personal]] = {
             "body_sha256": "sha256(convert_to('erased:' || id, 'UTF8'))",
         },
     ),
+    # What somebody typed as the account may be a name, and so may an operator's reason.
     "payments": Personal(
-        rows="(intent_id = ANY(%(intents)s) OR order_id = ANY(%(orders)s) OR payer = ANY(%(names)s))", becomes={"payer": "NULL"}
+        rows="(intent_id = ANY(%(intents)s) OR order_id = ANY(%(orders)s) OR payer = ANY(%(names)s))",
+        becomes={
+            "payer": "NULL",
+            "account": "NULL",
+            "assigned_because": "CASE WHEN assigned_because IS NOT NULL THEN 'erased' END",
+        },
     ),
     # M-Pesa's CheckoutRequestID ends with the phone.
     "stk_attempts": Personal(
@@ -180,7 +186,11 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "outbox": frozenset({"phone_number_id", "place", "status"}),
     "payment_events": frozenset({"event", "from_status", "to_status"}),
     "payment_intents": frozenset({"account_ref", "status", "reason"}),
-    "payments": frozenset({"receipt", "confirmed_by"}),
+    "c2b_addresses": frozenset({"token_sha256"}),
+    "capability_denials": frozenset({"capability_key"}),
+    # Stored without the payer's names and phone: payments.by_hand.without_person
+    "money_reports": frozenset({"channel", "body", "body_sha256", "peer", "verdict"}),
+    "payments": frozenset({"receipt", "confirmed_by", "unmatched_because", "assigned_by"}),
     "shelves": frozenset({"digest", "items"}),
     "stk_attempts": frozenset(
         {

@@ -34,6 +34,7 @@ class Job(StrEnum):
     SEND = "worker.jobs.send_messages.run"
     PUSH = "worker.jobs.push_stk.run"
     QUERY = "worker.jobs.query_stk.run"
+    PULL = "worker.jobs.pull_money.run"
     SETTLE = "worker.jobs.settle_payment.run"
     TURN = "worker.jobs.take_turns.run"
     EXPIRE = "worker.jobs.expire_orders.run"
@@ -43,6 +44,7 @@ QUEUE_OF: Final = {
     Job.SEND: QueueName.MESSAGES,
     Job.PUSH: QueueName.PUSHES,
     Job.QUERY: QueueName.EVENTS,
+    Job.PULL: QueueName.EVENTS,
     Job.SETTLE: QueueName.EVENTS,
     Job.TURN: QueueName.EVENTS,
     Job.EXPIRE: QueueName.EVENTS,

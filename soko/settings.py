@@ -83,6 +83,9 @@ class Settings(BaseSettings):
         ge=2,
         description="the most pushes and queries a minute for one consumer key; Safaricom answers more with a spike arrest",
     )
+    daraja_pull_method: Literal["GET", "POST"] = Field(
+        "POST", description="how Pull Transactions is asked: Safaricom's page says GET, and shows a body"
+    )
     callback_ips: Networks = Field(
         ",".join(SAFARICOM), description="who may call back about payments: addresses and networks with commas between them"
     )

@@ -11,7 +11,9 @@ from fastapi.responses import JSONResponse
 
 from conversation.turn import Turns
 from conversation.webhook import build_routes as build_whatsapp_routes
-from payments.spool import Spool
+from payments.c2b_webhook import build_routes as build_c2b_routes
+from payments.c2b_webhook import store_report
+from payments.spool import Kept, Spool
 from payments.webhook import build_routes as build_callback_routes
 from payments.webhook import store_callback
 from router.databases import Databases
@@ -49,6 +51,11 @@ async def replaying(replay: Callable[[], int]) -> AsyncIterator[None]:
         stop.set()
 
 
+def store_kept(databases: Databases, kept: Kept) -> bool:
+    """Store what waited on disk, a callback or a report; False when nobody knows its token. Unavailable."""
+    return store_report(databases, kept, now=utc_now()) if kept.kind == "c2b" else store_callback(databases, kept)
+
+
 def build_app(settings: Settings, urls: Urls, databases: Databases, turns: Turns) -> FastAPI:
     """Assemble the app. It keeps no state: run as many as needed."""
     spool, wakeups = Spool(settings.home / "callbacks"), Wakeups(connect(urls.redis))
@@ -56,7 +63,7 @@ def build_app(settings: Settings, urls: Urls, databases: Databases, turns: Turns
         title="Soko",
         summary="Shops inside WhatsApp, paid by M-Pesa",
         version="0.1.0",
-        lifespan=lambda _app: replaying(lambda: spool.replay(lambda kept: store_callback(databases, kept))),
+        lifespan=lambda _app: replaying(lambda: spool.replay(lambda kept: store_kept(databases, kept))),
     )
     app.include_router(
         build_whatsapp_routes(
@@ -65,7 +72,8 @@ def build_app(settings: Settings, urls: Urls, databases: Databases, turns: Turns
             app_secret=settings.open_secret(settings.whatsapp_app_secret),
         )
     )
-    app.include_router(build_callback_routes(databases, wakeups, clock=utc_now, spool=spool, peers=settings.callback_peers))
+    for build in (build_callback_routes, build_c2b_routes):
+        app.include_router(build(databases, wakeups, clock=utc_now, spool=spool, peers=settings.callback_peers))
     app.include_router(build_api_routes(Api(databases=databases, limits=RateLimits(urls.redis))))
     app.include_router(build_health_routes(databases, connect(urls.redis), utc_now))
 

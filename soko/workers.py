@@ -62,6 +62,7 @@ def build_tools(settings: Settings, databases: Databases, urls: Urls, flows: Liv
         daraja=DarajaClient(
             base_url=settings.daraja_url,
             tokens=AccessTokens(connect(urls.redis)),
+            pull_method=settings.daraja_pull_method,
             rates=Rates(connect(urls.redis), per_minute=settings.daraja_calls_a_minute),
         ),
         wakeups=Wakeups(connect(urls.redis)),

@@ -16,7 +16,7 @@ from router.ids import VendorId
 from router.turns import PURGE_BATCH
 from router.wakeups import Job
 from router.work import unit_of_work
-from worker.jobs import expire_orders, push_stk, query_stk, send_messages, settle_payment, take_turns
+from worker.jobs import expire_orders, pull_money, push_stk, query_stk, send_messages, settle_payment, take_turns
 from worker.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
     Job.SEND: send_messages.drain,
     Job.PUSH: push_stk.drain,
     Job.QUERY: query_stk.drain,
+    Job.PULL: pull_money.drain,
     Job.SETTLE: settle_payment.drain,
     Job.TURN: take_turns.drain,
     Job.EXPIRE: expire_orders.drain,

@@ -19,7 +19,7 @@ from router.work import unit_of_work
 
 
 class PaymentOut(BaseModel):
-    """`amount` in whole shillings; `confirmed_by` tells how we know."""
+    """`amount` in whole shillings; `confirmed_by` tells how we know. Without an order, `unmatched_because` tells why."""
 
     id: UUID
     order_id: UUID | None
@@ -28,6 +28,8 @@ class PaymentOut(BaseModel):
     receipt: str | None
     confirmed_by: str
     paid_at: datetime
+    account: str | None  # as the customer typed it, who paid by hand
+    unmatched_because: str | None
 
 
 def build_routes(api: Api) -> APIRouter:
@@ -37,13 +39,18 @@ def build_routes(api: Api) -> APIRouter:
 
     @routes.get("/payments")
     def list_payments(
-        vendor_id: Annotated[VendorId, Depends(reader)], order_id: UUID | None = None, limit: Limit = 50, after: After = None
+        vendor_id: Annotated[VendorId, Depends(reader)],
+        *,
+        order_id: UUID | None = None,
+        unmatched: bool = False,
+        limit: Limit = 50,
+        after: After = None,
     ) -> Page[PaymentOut]:
-        """List payments, the oldest first."""
+        """List payments, the oldest first; `unmatched` those alone that match no order."""
         place = parse_cursor(after)
         capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
         with unit_of_work(api.databases, vendor_id) as work:
-            rows = listing.list_rows(work, listing.PAYMENTS, after=place, limit=limit, order_id=order_id)
+            rows = listing.list_rows(work, listing.PAYMENTS, after=place, limit=limit, order_id=order_id, unmatched=unmatched)
         return to_page([PaymentOut(**row) for row in rows], [(row["paid_at"], row["id"]) for row in rows], limit)
 
     @routes.get("/payments/{payment_id}")

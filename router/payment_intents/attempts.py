@@ -114,14 +114,22 @@ def fill_ids(work: Work, intent: Intent, *, checkout_request_id: str, merchant_r
 
 
 _NEXT_QUERY: Final = """
-    SELECT intent_id FROM stk_attempts
+    SELECT intent_id FROM stk_attempts a
      WHERE vendor_id = %s AND next_query_at <= %s AND checkout_request_id IS NOT NULL
        AND (status IN ('accepted', 'unresolved', 'failed')
-            OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL)
+            OR status IN ('dispatched', 'ambiguous', 'rejected') AND claimed_at IS NOT NULL
+            OR status = 'succeeded' AND EXISTS (
+              SELECT FROM payments p WHERE p.vendor_id = a.vendor_id AND p.intent_id = a.intent_id
+                AND p.receipt <> a.claimed_receipt))
      ORDER BY next_query_at, intent_id LIMIT 1
     """
 _STAMP_QUERY: Final = """
     UPDATE stk_attempts SET next_query_at = %(look_again_at)s, last_query_at = %(now)s, queries = queries + 1
+     WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s
+    """
+# Whoever asked in the meantime has put off the next look: that stands.
+_TAKE_BACK: Final = """
+    UPDATE stk_attempts SET next_query_at = least(next_query_at, %(due_at)s), last_query_at = %(before)s, queries = queries - 1
      WHERE vendor_id = %(vendor_id)s AND intent_id = %(intent_id)s
     """
 _CLAIM: Final = """
@@ -163,6 +171,12 @@ def stamp_query(work: Work, intent: Intent, *, look_again_at: datetime | None, n
     work.conn.execute(
         _STAMP_QUERY, {"vendor_id": work.vendor_id, "intent_id": intent.id, "look_again_at": look_again_at, "now": now}
     )
+
+
+def take_query_back(work: Work, intent: Intent, *, due_at: datetime) -> None:
+    """Unmake the stamp of a query that was not sent after all, and make it due again. `intent` as read before the stamp."""
+    before = intent.attempt.last_query_at
+    work.conn.execute(_TAKE_BACK, {"vendor_id": work.vendor_id, "intent_id": intent.id, "due_at": due_at, "before": before})
 
 
 def claim(work: Work, intent: Intent, *, receipt: str, payer: str | None, now: datetime) -> None:

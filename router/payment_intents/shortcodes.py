@@ -21,6 +21,14 @@ class Shortcode:
     secret_ref: str = field(compare=False)  # the terms are equal when the reference to the secret has moved
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pulling:
+    """A shortcode whose payments are due to be fetched; all up to `pulled_until` were."""
+
+    shortcode: Shortcode
+    pulled_until: datetime
+
+
 _ACTIVE_SHORTCODES: Final = """
     SELECT id, kind, business_shortcode, party_b, environment, secret_ref
       FROM vendor_shortcodes WHERE vendor_id = %s AND active ORDER BY created_at
@@ -30,6 +38,26 @@ _KEEP_SHORTCODE: Final = """
     VALUES (%(vendor_id)s, %(id)s, %(kind)s, %(business_shortcode)s, %(party_b)s, %(environment)s, %(secret_ref)s, %(now)s)
     ON CONFLICT (vendor_id, id) DO UPDATE SET secret_ref = excluded.secret_ref
     RETURNING id, kind, business_shortcode, party_b, environment, secret_ref
+    """
+
+_NOTE_C2B: Final = "UPDATE vendor_shortcodes SET c2b_registered_at = %s WHERE vendor_id = %s AND id = %s"
+_NOTE_PULL: Final = """
+    UPDATE vendor_shortcodes
+       SET pull_registered_at = %(now)s, pulled_until = coalesce(pulled_until, %(now)s), next_pull_at = %(now)s
+     WHERE vendor_id = %(vendor_id)s AND id = %(id)s
+    """
+_CLAIM_PULL: Final = """
+    UPDATE vendor_shortcodes SET next_pull_at = %(next_at)s
+     WHERE vendor_id = %(vendor_id)s AND id = (
+       SELECT id FROM vendor_shortcodes WHERE vendor_id = %(vendor_id)s AND next_pull_at <= %(now)s
+        ORDER BY next_pull_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING id, kind, business_shortcode, party_b, environment, secret_ref, pulled_until
+    """
+_PUT_OFF_PULL: Final = "UPDATE vendor_shortcodes SET next_pull_at = %s WHERE vendor_id = %s AND id = %s"
+_NOTE_PULLED: Final = """
+    UPDATE vendor_shortcodes
+       SET pulled_until = greatest(pulled_until, %(until)s), next_pull_at = coalesce(%(again_at)s, next_pull_at)
+     WHERE vendor_id = %(vendor_id)s AND id = %(id)s
     """
 
 
@@ -60,3 +88,32 @@ def keep_shortcode(work: Work, shortcode: Shortcode, *, now: datetime) -> Shortc
     if row is None:
         raise Broken("the copy of a shortcode was not written")
     return Shortcode(**row)
+
+
+def note_c2b(work: Work, shortcode_id: ShortcodeId, *, now: datetime) -> None:
+    """Write down that M-Pesa has taken our addresses."""
+    work.conn.execute(_NOTE_C2B, (now, work.vendor_id, shortcode_id))
+
+
+def note_pull(work: Work, shortcode_id: ShortcodeId, *, now: datetime) -> None:
+    """Write down that payments may be fetched, and make the first fetch due."""
+    work.conn.execute(_NOTE_PULL, {"vendor_id": work.vendor_id, "id": shortcode_id, "now": now})
+
+
+def claim_pull(work: Work, *, now: datetime, next_at: datetime) -> Pulling | None:
+    """Take a shortcode whose fetch is due, and say when the next one is; None when there is none."""
+    row = work.conn.execute(_CLAIM_PULL, {"vendor_id": work.vendor_id, "now": now, "next_at": next_at}).fetchone()
+    if row is None:
+        return None
+    until = row.pop("pulled_until")
+    return Pulling(shortcode=Shortcode(**row), pulled_until=until)
+
+
+def put_off_pull(work: Work, shortcode_id: ShortcodeId, *, next_at: datetime) -> None:
+    """Fetch at another time."""
+    work.conn.execute(_PUT_OFF_PULL, (next_at, work.vendor_id, shortcode_id))
+
+
+def note_pulled(work: Work, shortcode_id: ShortcodeId, *, until: datetime, again_at: datetime | None) -> None:
+    """Write down that everything up to a moment was fetched; `again_at`: there is more, and then it is fetched."""
+    work.conn.execute(_NOTE_PULLED, {"vendor_id": work.vendor_id, "id": shortcode_id, "until": until, "again_at": again_at})

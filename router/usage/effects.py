@@ -30,7 +30,7 @@ HAPPENED: Final[Mapping[Meter, LiteralString]] = {
         SELECT count(*) AS n FROM stk_attempts
         WHERE vendor_id = %(vendor_id)s AND dispatched_at >= %(start)s AND dispatched_at < %(end)s""",
     Meter.PAYMENT: """
-        SELECT count(*) AS n FROM payment_intents
+        SELECT count(*) AS n FROM payments
         WHERE vendor_id = %(vendor_id)s AND paid_at >= %(start)s AND paid_at < %(end)s""",
 }
 

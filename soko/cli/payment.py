@@ -55,24 +55,70 @@ def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption
 
 @commands.command("reconcile")
 def reconcile(vendor: VendorArgument) -> None:
-    """Give up what waited too long, and send every status query that is due, now."""
+    """Fetch what was paid, give up what waited too long, and send every status query that is due, now."""
     from router.ids import VendorId
     from soko.assembly import open_databases, open_flows
     from soko.embedded import engines
     from soko.settings import load_settings
     from soko.workers import build_tools
-    from worker.jobs import query_stk, settle_payment
+    from worker.jobs import pull_money, query_stk, settle_payment
 
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         tools = build_tools(settings, databases, urls, open_flows(databases))
+        pull_money.drain(tools, VendorId(vendor))
         settle_payment.drain(tools, VendorId(vendor))
         query_stk.drain(tools, VendorId(vendor))
     with open_work(vendor) as work:
-        from router.payment_intents import store
+        from router.payment_intents import money, store
 
-        waiting = len(store.list_under_review(work))
+        waiting, unmatched = len(store.list_under_review(work)), len(money.list_unmatched(work))
     typer.echo(f"Reconciled. {waiting} payments wait for a person: soko payment review list {vendor}")
+    typer.echo(f"{unmatched} receipts match no order: soko payment unmatched {vendor}")
+
+
+@commands.command("unmatched")
+def list_unmatched(vendor: VendorArgument, *, as_json: JsonOption = False) -> None:
+    """List money that came and names no order of this vendor, with why; the oldest first."""
+    from router.payment_intents import money
+
+    with open_work(vendor) as work:
+        found = money.list_unmatched(work)
+    for each in found:
+        shown = vars(each) | {"id": str(each.id), "paid_at": each.paid_at.isoformat()}
+        line = f"{each.receipt}  KES {each.amount}  {each.account or '-'}  {each.because}  {each.paid_at.isoformat()}"
+        typer.echo(json.dumps(shown) if as_json else line)
+    if not found and not as_json:
+        typer.echo("All money that came is matched.", err=True)
+
+
+@commands.command("assign")
+def assign(
+    vendor: VendorArgument,
+    receipt: Annotated[str, typer.Argument(help="M-Pesa's receipt, as `soko payment unmatched` shows it")],
+    order: Annotated[str, typer.Argument(help="the order's number, like S0042")],
+    *,
+    actor: ActorOption,
+    reason: ReasonOption,
+    accept_difference: Annotated[
+        bool, typer.Option("--accept-difference", help="also when the money is not the order's total")
+    ] = False,
+) -> None:
+    """Say which order unmatched money is for. The order is paid by it, and the customer is told."""
+    from payments import review as decisions
+    from soko.clock import utc_now
+
+    with open_work(vendor) as work:
+        decisions.assign(
+            work,
+            receipt.strip().upper(),
+            order.strip().upper(),
+            actor=actor,
+            reason=reason,
+            accept_difference=accept_difference,
+            now=utc_now(),
+        )
+    typer.echo(f"{receipt} pays for {order}.")
 
 
 @review.command("list")

@@ -1,11 +1,20 @@
 """`soko vendor`: where a vendor's operational data lives, and whether it can be paid."""
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
 from soko.cli.failures import FAILED
 from soko.cli.opening import VendorArgument
+
+if TYPE_CHECKING:
+    from payments.vendor_check import Finding
+    from router.ids import VendorId
+    from soko.settings import Settings
+    from worker.tools import Tools
 
 commands = typer.Typer(name="vendor", help="Vendors: their databases, and their set-up.", no_args_is_help=True)
 AdminOption = Annotated[
@@ -67,29 +76,69 @@ def move(
             typer.echo(step)
 
 
-@commands.command("check-payments")
-def check_payments(vendor: VendorArgument) -> None:
-    """Look at a vendor's M-Pesa set-up, up to Safaricom's own answer. No prompt is sent. Exit 1 when something is wrong."""
-    from payments.vendor_check import check
+@contextmanager
+def _open_tools(vendor: UUID) -> "Iterator[tuple[Settings, Tools, VendorId]]":
+    """Open what a worker has, for one vendor."""
     from router.ids import VendorId
-    from router.work import unit_of_work
     from soko.assembly import open_databases, open_flows
-    from soko.clock import utc_now
     from soko.embedded import engines
     from soko.settings import load_settings
     from soko.workers import build_tools
 
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
-        tools = build_tools(settings, databases, urls, open_flows(databases))
-        with unit_of_work(databases, VendorId(vendor)) as work:
-            found = list(
-                check(work, tools.daraja, daraja_url=settings.daraja_url, open_secret=settings.open_secret, now=utc_now())
-            )
+        yield settings, build_tools(settings, databases, urls, open_flows(databases)), VendorId(vendor)
+
+
+@commands.command("check-payments")
+def check_payments(vendor: VendorArgument) -> None:
+    """Look at a vendor's M-Pesa set-up, up to Safaricom's own answer. No prompt is sent. Exit 1 when something is wrong."""
+    from payments.vendor_check import check
+    from router.work import unit_of_work
+
+    with _open_tools(vendor) as (settings, tools, vendor_id), unit_of_work(tools.databases, vendor_id) as work:
+        found = list(check(work, tools.daraja, daraja_url=settings.daraja_url, open_secret=tools.open_secret, now=tools.clock()))
+    _say(found)
+    typer.echo("This vendor can be paid. Prove it once with KES 1 of your own.")
+
+
+@commands.command("register-payments")
+def register_payments(
+    vendor: VendorArgument,
+    *,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="while we cannot be reached, M-Pesa refuses payments by hand instead of taking them")
+    ] = False,
+    pull: Annotated[
+        str | None, typer.Option(help="also fetch what was paid; the phone that Safaricom knows as the shortcode's own")
+    ] = None,
+) -> None:
+    """Let M-Pesa report what customers pay by hand to the vendor's paybill. Once; production takes the addresses once only."""
+    from payments.registering import Registering
+    from router.phones import parse_msisdn
+
+    try:
+        phone = None if pull is None else parse_msisdn(pull)
+    except ValueError as error:
+        raise typer.BadParameter(f"--pull: {error}") from None
+    with _open_tools(vendor) as (_, tools, vendor_id):
+        registering = Registering(
+            databases=tools.databases,
+            daraja=tools.daraja,
+            vendor_id=vendor_id,
+            callback_base_url=tools.callback_base_url,
+            open_secret=tools.open_secret,
+            now=tools.clock(),
+        )
+        found = [registering.c2b(strict=strict), *([registering.pull(phone=phone)] if phone else [])]
+    _say(found)
+
+
+def _say(found: "Sequence[Finding]") -> None:
+    """Show each finding with its fix. Exit 1 when one is not good."""
     for finding in found:
         typer.echo(
             f"{'ok   ' if finding.good else 'WRONG'}  {finding.what}" + ("" if finding.good else f"\n       {finding.fix}")
         )
     if not all(finding.good for finding in found):
         raise typer.Exit(FAILED)
-    typer.echo("This vendor can be paid. Prove it once with KES 1 of your own.")

@@ -1,7 +1,7 @@
 """M-Pesa as a transcript scripts it: stands where the HTTP client would, and keeps what it was asked."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from conversation.authoring.transcripts import Outcome, PushAnswer, QueryAnswer
 from payments.credentials import Credentials
-from payments.daraja import Accepted, Ambiguous, Answered, NoAnswer, Rejected, StkQuestion, StkRequest
+from payments.daraja import Accepted, Ambiguous, Answered, Endpoint, NoAnswer, Rejected, StkQuestion, StkRequest
 from router.errors import Unavailable
 
 BUSY_FOR: Final = timedelta(minutes=6)  # longer than a PAY is acted on
@@ -100,6 +100,11 @@ class ScriptedMpesa:
                 return Rejected(code="500.001.1001", text="Unable to lock subscriber, a transaction is already in process")
             case "unknown" | "busy":  # a busy M-Pesa gave no token for this push
                 return Ambiguous(reason="ReadTimeout")
+
+    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> NoAnswer:
+        """Nobody registers anything in a transcript."""
+        del body, credentials
+        return NoAnswer(reason=f"{endpoint} is not in the transcript")
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
         """Say what became of a prompt."""

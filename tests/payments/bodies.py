@@ -33,3 +33,16 @@ def _body(intent: Intent, code: object, desc: str, more: dict[str, Any], ids: di
         "ResultDesc": desc,
     }
     return json.dumps({"Body": {"stkCallback": told | more}})
+
+
+def c2b(account: str, *, receipt: str = "RKTQDM7W6S", amount: str = "430.00", shortcode: str = "174379") -> str:
+    """Build M-Pesa's report of a payment by hand: every value a string."""
+    row = {"TransactionType": "Pay Bill", "TransID": receipt, "TransTime": "20261120123012", "TransAmount": amount}
+    row |= {"BusinessShortCode": shortcode, "BillRefNumber": account, "InvoiceNumber": "", "OrgAccountBalance": ""}
+    return json.dumps(row | {"ThirdPartyTransID": "", "MSISDN": "2547 ***** 126", "FirstName": "NICHOLAS", "LastName": ""})
+
+
+def pulled(account: str, *, receipt: str = "RKTQDM7W6S", amount: str = "430.00") -> str:
+    """Build a row of Pull Transactions."""
+    row = {"transactionId": receipt, "trxDate": "2026-11-20T12:30:12+03:00", "msisdn": "2547*****126", "sender": "MPESA"}
+    return json.dumps(row | {"transactiontype": "c2b-pay-bill-debit", "billreference": account, "amount": amount})

@@ -5,8 +5,6 @@ from typing import Final
 
 from tests.numbered import ROOT, Numbered
 
-HAND: Final = "payments by hand (C2B) are not built"
-
 CASES: Final[Mapping[int, tuple[str, str]]] = {
     1: ("PAY twice, as two messages", "one prompt; the second PAY is told of the first"),
     2: ("one WhatsApp message delivered again", "one inbox entry, so one prompt"),
@@ -63,10 +61,10 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     53: ("a till", "asked by its store number, paid at the till"),
     54: ("a secret missing, unreadable or plain in production", "nothing sent"),
     55: ("marked secrets through a whole day", "written nowhere"),
-    56: ("C2B tells of a receipt that STK told of", HAND),
-    57: ("paid by hand before the PAY", HAND),
-    58: ("an unknown account by hand", HAND),
-    59: ("too little or too much by hand", HAND),
+    56: ("every channel tells of one receipt", "one payment"),
+    57: ("paid by hand before the prompt leaves", "paid, nothing is sent; a later PAY is refused"),
+    58: ("an account by hand that names no order", "listed, told to the vendor, assigned by a person"),
+    59: ("too little or too much by hand", "never paid by it; a person looks"),
     60: ("a host in another time zone", "Daraja reads Nairobi time"),
     61: ("the same amount to one phone within two minutes", "the second waits, prepared"),
     62: ("somebody moves a paid intent back", "the database refuses"),

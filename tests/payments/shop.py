@@ -1,5 +1,6 @@
 """A vendor's day as payments see it: a customer, a confirmed order, the PAY, and everybody's clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -7,16 +8,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from payments import reconcile, requests, settle, stk
+from payments import by_hand, reconcile, requests, settle, stk
 from payments.credentials import Credentials
-from payments.daraja import Accepted, Ambiguous, Answered, Daraja, NoAnswer, Rejected, StkQuestion, StkRequest
+from payments.daraja import Accepted, Ambiguous, Answered, Daraja, Endpoint, NoAnswer, Rejected, StkQuestion, StkRequest
 from payments.requests import Prepared
 from router import conversations, inbox
 from router.databases import Databases
-from router.ids import ConversationId, CustomerId, IntentId, OrderId, VendorId
+from router.ids import ConversationId, CustomerId, IntentId, OrderId, ShortcodeId, VendorId
 from router.inbox import EntryKind, NewEntry
 from router.orders import store as orders
-from router.payment_intents import callbacks, store
+from router.payment_intents import callbacks, reports, shortcodes, store
+from router.payment_intents.reports import Channel
 from router.payment_intents.store import Intent
 from router.secret_refs import open_secret
 from router.work import unit_of_work
@@ -64,6 +66,9 @@ class Answers:
 
     def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
         raise AssertionError("nothing may be pushed here")
+
+    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> NoAnswer:
+        raise AssertionError("nothing is registered or pulled here")
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer:
         self.asked += 1
@@ -169,6 +174,30 @@ class Shop:
         """Store a callback as the webhook would."""
         with unit_of_work(self.databases, self.vendor_id) as work:
             callbacks.keep_callback(work, intent_id, body=body, peer=None)
+
+    def shortcode_id(self) -> ShortcodeId:
+        """Give the vendor's shortcode, with its copy beside the money."""
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            (active,) = shortcodes.list_shortcodes(work)
+            return shortcodes.keep_shortcode(work, active, now=self.clock()).id
+
+    def report(self, body: str, channel: Channel = Channel.C2B) -> None:
+        """Store a report of money as the webhook would, or the job that fetches them."""
+        shortcode_id = self.shortcode_id()
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            reports.keep(work, shortcode_id, channel, body=body, peer=None, now=self.clock())
+
+    def settle_reports(self) -> int:
+        """Settle every report that waits; gives their number."""
+        done = 0
+        while by_hand.settle_next_report(self.databases, vendor_id=self.vendor_id, now=self.clock()):
+            done += 1
+        return done
+
+    def ask(self, intent_id: IntentId) -> None:
+        """Let the conversation ask, which makes a status query due."""
+        with unit_of_work(self.databases, self.vendor_id) as work:
+            requests.ask(work, intent_id=intent_id, now=self.clock())
 
     # looking
 

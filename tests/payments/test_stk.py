@@ -1,5 +1,6 @@
 import socket
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -11,8 +12,9 @@ from payments import stk
 from payments.access_token import AccessTokens
 from payments.callback_urls import has_banned_word
 from payments.credentials import Credentials
-from payments.daraja import Accepted, Ambiguous, DarajaClient, NoAnswer, Rejected, StkQuestion, StkRequest
+from payments.daraja import Accepted, Ambiguous, DarajaClient, Endpoint, NoAnswer, Rejected, StkQuestion, StkRequest
 from payments.requests import Prepared
+from payments.tokens import draw_token
 from router.databases import Databases
 from router.errors import Refused
 from router.orders import store as orders
@@ -332,6 +334,9 @@ class Dying:
     def query(self, question: StkQuestion, credentials: Credentials) -> NoAnswer:
         return NoAnswer(reason=f"{question} {credentials}")
 
+    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> NoAnswer:
+        return NoAnswer(reason=f"{endpoint} {body} {credentials}")
+
 
 @pytest.mark.case(11)
 def test_a_worker_that_dies_after_the_claim_leaves_an_ambiguous_attempt_that_nobody_pushes(
@@ -412,7 +417,7 @@ def test_the_audit_trail_tells_which_message_allowed_what_and_holds_no_secret(
 
 
 def test_the_callback_token_is_drawn_again_when_safaricom_would_refuse_it() -> None:
-    tokens = {stk.draw_callback_token() for _ in range(500)}
+    tokens = {draw_token() for _ in range(500)}
     assert len(tokens) == 500
     assert all(len(each) == 32 and set(each) <= set("abcdefghijklmnopqrstuvwxyz234567") for each in tokens)
     assert not any(has_banned_word(each) for each in tokens)

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,20 +11,22 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from payments.c2b_webhook import build_routes as build_c2b_routes
 from payments.callback_urls import BANNED_WORDS
 from payments.peers import Lock, Peers
 from payments.spool import Kept, Spool
 from payments.webhook import MOST_BYTES, build_routes, store_callback
 from router.databases import Databases
-from router.payment_intents import attempts, store
+from router.payment_intents import attempts, reports, store
 from router.payment_intents.store import Intent
 from router.wakeups import Job, Wakeups, connect, pending_flag
 from router.work import unit_of_work
 from soko.simulators.serving import running
+from soko.web import store_kept
 from tests.operator import operating
-from tests.payments.bodies import success
+from tests.payments.bodies import c2b, success
 from tests.payments.conftest import Quiet
 from tests.payments.shop import Shop
 
@@ -50,11 +52,13 @@ def web(shop: Shop, redis_url: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def make_client(databases: Databases, redis_url: str, **options: Any) -> Iterator[httpx.Client]:
+def make_client(
+    databases: Databases, redis_url: str, build: Callable[..., APIRouter] = build_routes, **options: Any
+) -> Iterator[httpx.Client]:
     app = FastAPI()
     app.state.simulator = Quiet()
     noon = datetime(2026, 1, 1, 9, tzinfo=UTC)
-    app.include_router(build_routes(databases, Wakeups(connect(redis_url)), clock=lambda: noon, **options))
+    app.include_router(build(databases, Wakeups(connect(redis_url)), clock=lambda: noon, **options))
     with running(app) as url, httpx.Client(base_url=url, trust_env=False, verify=False) as client:
         yield client
 
@@ -218,3 +222,60 @@ def test_an_address_that_is_not_listed_is_only_logged_by_default(shop: Shop, int
     with make_client(shop.databases, redis_url, peers=peers) as client:
         assert client.post(path(shop), content=success(intent)).status_code == 200
     assert len(shop.rows("SELECT id FROM callbacks")) == 1
+
+
+# payments by hand
+
+
+@pytest.fixture
+def c2b_web(shop: Shop, redis_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
+    """Give the endpoints of a shortcode whose token is TOKEN."""
+    shortcode_id = shop.shortcode_id()
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        reports.add_address(work, shortcode_id, token_sha256=sha256(TOKEN.encode()).digest(), now=shop.clock())
+    listed = Peers(lock=Lock.ENFORCE, listed=(ip_network("196.201.214.200"),), proxies=(ip_network("127.0.0.1"),))
+    with make_client(shop.databases, redis_url, build=build_c2b_routes, spool=Spool(tmp_path / "spool"), peers=listed) as client:
+        client.headers["X-Forwarded-For"] = "196.201.214.200"
+        yield client
+
+
+def test_a_report_of_money_is_stored_as_it_came_counted_and_answered(shop: Shop, c2b_web: httpx.Client) -> None:
+    shop.order()
+    paid, asked = (f"/hooks/c2b/{shop.vendor_id}/{TOKEN}/{what}" for what in ("paid", "check"))
+    assert c2b_web.post(asked, content=c2b("s0001")).json() == {"ResultCode": "0", "ResultDesc": "Accepted"}
+    assert c2b_web.post(asked, content=c2b("S0002")).json() == {"ResultCode": "C2B00012", "ResultDesc": "Rejected"}
+    for _ in range(3):
+        answer = c2b_web.post(paid, content=c2b("s0001"))
+        assert (answer.status_code, answer.json()) == (200, {"ResultCode": 0, "ResultDesc": "Success"})
+    (row,) = shop.rows("SELECT body, seen_count, peer FROM money_reports")
+    told = json.loads(c2b("s0001"))
+    for name in ("MSISDN", "FirstName", "LastName"):  # whose money it was is none of our business
+        del told[name]
+    assert (json.loads(row["body"]), row["seen_count"], row["peer"]) == (told, 3, "196.201.214.200")
+    assert not any(word in paid.lower() for word in BANNED_WORDS)
+    for path, content, status in (
+        (f"/hooks/c2b/{shop.vendor_id}/{OTHER}/paid", c2b("S0001"), 404),
+        (f"/hooks/c2b/{shop.vendor_id}/{OTHER}/check", c2b("S0001"), 404),
+        (f"/hooks/c2b/{uuid4()}/{TOKEN}/paid", c2b("S0001"), 404),
+        (f"/hooks/c2b/nobody/{TOKEN}/paid", c2b("S0001"), 404),
+        (paid, "<html>", 400),
+        (paid, " " * (MOST_BYTES + 1), 413),
+    ):
+        assert c2b_web.post(path, content=content).status_code == status
+    stranger = {"X-Forwarded-For": "203.0.113.9"}
+    assert c2b_web.post(paid, content=c2b("S0001", receipt="RKTQDM7W6X"), headers=stranger).status_code == 403
+    assert len(shop.rows("SELECT id FROM money_reports")) == 1
+
+
+def test_a_report_is_spooled_while_the_database_is_away_and_a_check_is_answered(
+    shop: Shop, redis_url: str, tmp_path: Path, c2b_web: httpx.Client
+) -> None:
+    assert c2b_web
+    away = Databases(platform_url="postgresql://127.0.0.1:9/x", ops_url="postgresql://127.0.0.1:9/x", resolve_secret=str)
+    spool = Spool(tmp_path / "away")
+    with make_client(away, redis_url, build=build_c2b_routes, spool=spool) as client:
+        for what in ("paid", "check"):
+            answer = client.post(f"/hooks/c2b/{shop.vendor_id}/{TOKEN}/{what}", content=c2b("S0001"))
+            assert (answer.status_code, str(answer.json()["ResultCode"])) == (200, "0")
+    assert spool.replay(lambda kept: store_kept(shop.databases, kept)) == 1
+    assert shop.settle_reports() == 1

@@ -48,7 +48,7 @@ PLANTED: tuple[LiteralString, ...] = (
     "UPDATE outbox SET wamid = '{0}' || id, error = '{0}', message = message || jsonb_build_object('x', '{0}')",
     "UPDATE domain_events SET data = data || jsonb_build_object('note', '{0}')",
     "UPDATE stk_attempts SET error = '{0}', claimed_payer = '{0}', checkout_request_id = '{0}'",
-    "UPDATE payments SET payer = '{0}'",
+    "UPDATE payments SET payer = '{0}', account = '{0}', assigned_by = 'W', assigned_because = '{0}'",
     "UPDATE orders SET cancel_reason = '{0}'",
 )
 NO_TEXT = {"erased_at", "handled_at", "failed_at", "status", "request_sha256", "body_sha256"}

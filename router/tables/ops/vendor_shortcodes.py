@@ -22,3 +22,7 @@ class ShortcodeCopyRow(OpsTable, table=True):
     environment: str = Field(sa_column=Column(Text, nullable=False))
     secret_ref: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    c2b_registered_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    pull_registered_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    pulled_until: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    next_pull_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

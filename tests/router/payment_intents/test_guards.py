@@ -17,7 +17,16 @@ from tests.operator import operating
 from tests.payments.bodies import success
 from tests.payments.shop import Ordered, Shop
 
-TABLES = ("vendor_shortcodes", "payment_intents", "stk_attempts", "payments", "callbacks", "payment_events", "orders")
+TABLES = (
+    "vendor_shortcodes",
+    "payment_intents",
+    "stk_attempts",
+    "payments",
+    "callbacks",
+    "payment_events",
+    "orders",
+    "money_reports",
+)
 OTHER = {"customer_id": UUID(int=7), "vendor_id": UUID(int=8), "shortcode_id": UUID(int=9), "order_id": UUID(int=10)}
 
 
@@ -269,8 +278,8 @@ PREPARED_WRITES = [
         "receipt",
     ),
     (
-        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), NULL, NULL, gen_random_uuid(), 5, 'NLJ7RT61SV', msisdn, 'c2b',"
-        " now() FROM payment_intents",
+        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), NULL, order_id, gen_random_uuid(), 5, 'NLJ7RT61SV', msisdn,"
+        " 'c2b', now() FROM payment_intents",
         "foreign key",
     ),
     (
@@ -333,7 +342,7 @@ PAID_WRITES = [
         "intent_id",
     ),
     (
-        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), NULL, NULL, shortcode_id, 5, receipt, payer, 'c2b', now()"
+        "INSERT INTO payments SELECT vendor_id, gen_random_uuid(), NULL, order_id, shortcode_id, 5, receipt, payer, 'c2b', now()"
         " FROM payments",
         "payments_receipt_key",
     ),
