@@ -3,7 +3,6 @@
 The life of a row is the table NEXT. Statuses only climb; a send whose outcome we never learned is repeated once.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from router.ids import ConversationId
-from router.json_values import JSON, storable, storable_text
+from router.json_values import JSON, storable_text, to_json
 from router.work import Work
 
 UNKNOWN_WAIT_SECONDS: Final = 60  # how long a status callback may take to tell us what became of a send
@@ -149,7 +148,7 @@ def add(work: Work, messages: Sequence[NewMessage]) -> None:
     """Keep the messages of a turn and count them, in one statement. Raises Broken (at the commit's edge) for a repeated n."""
     if messages:
         rows = [_recorded(message) for message in messages]
-        work.conn.execute(ADD, {"vendor_id": work.vendor_id, "messages": json.dumps(rows)})
+        work.conn.execute(ADD, {"vendor_id": work.vendor_id, "messages": to_json(rows)})
 
 
 def claim(work: Work, *, now: datetime, lease_seconds: float, limit: int) -> list[OutboxRow]:
@@ -223,6 +222,6 @@ def _recorded(message: NewMessage) -> JSON:
         "turn": message.turn,
         "n": message.n,
         "place": message.place,
-        "message": storable(message.message),
+        "message": message.message,
         "due_at": message.due_at.isoformat(),
     }

@@ -32,8 +32,8 @@ TAKE_OFF: Final = "UPDATE catalog_items SET active = false WHERE vendor_id = %s 
 STOP: Final = """
     UPDATE vendor_capabilities SET enabled = false WHERE vendor_id = %s AND capability_key = %s AND enabled
     """
-DUE: Final = """
-    SELECT
+LOOK: Final = """
+    SELECT said.*,
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND next_query_at <= %(now)s
               AND checkout_request_id IS NOT NULL AND (status IN ('accepted', 'unresolved', 'failed')
@@ -48,8 +48,12 @@ DUE: Final = """
         (SELECT min(next_query_at) FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND next_query_at > %(now)s),
         (SELECT min(due_at) FROM timers WHERE vendor_id = %(vendor_id)s AND fired_at IS NULL AND due_at > %(now)s)
       ) AS next_at
+    FROM (
+      SELECT array_agg(id ORDER BY id) AS ids, array_agg(place ORDER BY id) AS places, array_agg(message ORDER BY id) AS messages,
+             array_agg(created_at ORDER BY id) AS said_at
+      FROM outbox WHERE vendor_id = %(vendor_id)s AND id > %(after)s
+    ) said
     """
-SAID: Final = "SELECT id, place, message, created_at AS said_at FROM outbox WHERE vendor_id = %s AND id > %s ORDER BY id"
 FAILED: Final = "SELECT error FROM inbox WHERE vendor_id = %s AND failed_at IS NOT NULL ORDER BY id"
 ORDER_STATUS: Final = """
     SELECT o.number, o.status FROM conversations c JOIN orders o ON o.vendor_id = c.vendor_id AND o.id = c.order_id
@@ -66,8 +70,18 @@ CONSENTS: Final = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Due:
-    """What a worker would find to do for one vendor at a moment, and the next moment at which there is more.
+class Said:
+    """One message on its way to the customer."""
+
+    id: int
+    place: str
+    message: Mapping[str, JSON]
+    said_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a worker would find to do for one vendor at a moment, the next moment at which there is more, and what was said.
 
     failed: a turn failed, now or before.
     """
@@ -78,21 +92,12 @@ class Due:
     turn: bool
     failed: bool
     next_at: datetime | None
+    said: Sequence[Said]
 
     @property
-    def anything(self) -> bool:
+    def due(self) -> bool:
         """Tell whether there is work now."""
         return self.push or self.query or self.settle or self.turn
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """One message on its way to the customer."""
-
-    id: int
-    place: str
-    message: Mapping[str, JSON]
-    said_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +144,7 @@ class Rehearsal(Databases):
             _tell(conn, f"SAVEPOINT unit_of_work; {name_vendor(vendor_id)}".encode())
             yield conn
             _tell(conn, RELEASE)
+            self._names = vendor_id if conn is self._ops else None
         except BaseException as error:
             _tell(conn, UNDO)
             if isinstance(error, psycopg.Error):
@@ -221,15 +227,12 @@ def take_off(databases: Databases, vendor_id: VendorId, name: str) -> None:
         conn.execute(TAKE_OFF, (vendor_id, name))
 
 
-def look(work: Work, *, now: datetime) -> Due:
-    """See what is due for this vendor, in one statement."""
-    row = work.conn.execute(DUE, {"vendor_id": work.vendor_id, "now": now}).fetchone()
-    return Due(**row or {})
-
-
-def list_said(work: Work, *, after: int) -> list[Said]:
-    """List the messages that were put into the outbox after one."""
-    return [Said(**row) for row in work.conn.execute(SAID, (work.vendor_id, after))]
+def look(work: Work, *, after: int, now: datetime) -> Look:
+    """See in one statement what is due for this vendor, and the messages that were put into the outbox after one."""
+    row = work.conn.execute(LOOK, {"vendor_id": work.vendor_id, "after": after, "now": now}).fetchone() or {}
+    columns = (row.pop(name) or () for name in ("ids", "places", "messages", "said_at"))
+    said = [Said(id=n, place=place, message=message, said_at=at) for n, place, message, at in zip(*columns, strict=True)]
+    return Look(said=said, **row)
 
 
 def list_failed(work: Work) -> list[str]:

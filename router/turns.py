@@ -1,13 +1,12 @@
 """Turns as they went, kept for some days: written with the conversation's new snapshot, read by people, then purged."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from router.ids import ConversationId
-from router.json_values import JSON, storable
+from router.json_values import JSON, to_json
 from router.work import Work
 
 # Stands behind the UPDATE of the conversation, as `saved`, in one statement: a turn is one round trip with or without it.
@@ -61,8 +60,8 @@ class KeptTurn:
 
 def to_values(new: NewTurn) -> dict[str, object]:
     """What KEEP takes beside the values of the conversation's own statement."""
-    items = None if new.items is None else _to_json(new.items)
-    return {"bundle": new.bundle, "shelf": new.shelf, "items": items, "record": _to_json(new.record)}
+    items = None if new.items is None else to_json(new.items)
+    return {"bundle": new.bundle, "shelf": new.shelf, "items": items, "record": to_json(new.record)}
 
 
 def list_of(work: Work, conversation_id: ConversationId) -> list[KeptTurn]:
@@ -88,13 +87,3 @@ def purge(work: Work, *, before: datetime) -> int:
     work.conn.execute(PURGE_SHELVES, (work.vendor_id, before - SHELF_GRACE))
     values = {"vendor_id": work.vendor_id, "before": before, "batch": PURGE_BATCH}
     return work.conn.execute(PURGE, values).rowcount
-
-
-def _to_json(value: JSON) -> str:
-    """JSON that PostgreSQL takes. Nearly every turn does without the slow walk for what nobody can store."""
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(storable(value))
-    return json.dumps(storable(value)) if "\\u0000" in text else text

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -98,7 +99,6 @@ class World:
             trace_days=1,
             callback_base_url=CALLBACKS,
         )
-        self._receive = _callback_endpoint(databases, self.clock)
         self._callback: tuple[Prompt, str] | None = None
         self._heard = 0
         self._last_said = 0
@@ -165,7 +165,7 @@ class World:
         *_, vendor, token = urlsplit(prompt.request.callback_url).path.split("/")
         request = Request({"type": "http", "client": ("192.0.2.1", 443), "headers": []})
         try:
-            self._receive(vendor=vendor, token=token, request=request, body=body)
+            self._receive_callback(vendor=vendor, token=token, request=request, body=body)
         except HTTPException as error:
             raise Impossible(f"M-Pesa's callback was answered {error.status_code}") from error
         self._do_what_is_due()
@@ -174,6 +174,12 @@ class World:
         """M-Pesa posts the same bytes once more."""
         if self._callback is not None:
             self.post_callback(*self._callback)
+
+    @cached_property
+    def _receive_callback(self) -> Callable[..., object]:
+        """The function behind POST /hooks/pay/{vendor}/{token}, to be called without a server in between."""
+        routes = build_routes(self._databases, Wakeups(None), clock=self.clock).routes
+        return next(route.endpoint for route in routes if isinstance(route, APIRoute))
 
     # ------------------------------------------------------------ what can be seen
 
@@ -223,21 +229,21 @@ class World:
     def _do_what_is_due(self) -> None:
         """Do what a worker would do now, until nothing is left, with the worker's own jobs."""
         for _ in range(MOST_ROUNDS):
-            due = self._look()
-            if not due.anything:
+            seen = self._look()
+            if not seen.due:
                 break
             # One kind a round: a job may do what the next one would have found.
-            if due.push:
+            if seen.push:
                 self._push()
-            elif due.settle:
+            elif seen.settle:
                 settle_payment.drain(self._tools, self._vendor_id)
-            elif due.query:
+            elif seen.query:
                 query_stk.drain(self._tools, self._vendor_id)
             else:
                 self._take_turns()
         else:
-            raise Impossible(f"the same work stays due for ever: {due}")
-        self._collect(failed=due.failed)
+            raise Impossible(f"the same work stays due for ever: {seen}")
+        self._collect(seen)
 
     def _take_turns(self) -> None:
         before = len(self.reports)
@@ -256,18 +262,18 @@ class World:
             open_secret=_open_plain,
         )
 
-    def _look(self) -> rehearsal.Due:
-        return rehearsal.look(self._databases.read(self._vendor_id), now=self.clock.now)
+    def _look(self) -> rehearsal.Look:
+        return rehearsal.look(self._databases.read(self._vendor_id), after=self._last_said, now=self.clock.now)
 
     def _failures(self) -> list[str]:
         return rehearsal.list_failed(self._databases.read(self._vendor_id))
 
-    def _collect(self, *, failed: bool) -> None:
-        for row in rehearsal.list_said(self._databases.read(self._vendor_id), after=self._last_said):
-            self._last_said = row.id
-            self.messages.append(row)
-            self.replies.append(to_reply(row.place, row.message))
-        if failed:
+    def _collect(self, seen: rehearsal.Look) -> None:
+        for said in seen.said:
+            self._last_said = said.id
+            self.messages.append(said)
+            self.replies.append(to_reply(said.place, said.message))
+        if seen.failed:
             raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{self._failures()[-1]}")
 
     def _prepare(self, transcript: Transcript, languages: Sequence[str]) -> None:
@@ -323,9 +329,3 @@ def _number_of(databases: Databases, vendor_id: VendorId) -> str:
 
 def _open_plain(reference: str) -> str:
     return open_secret(reference, allow_plain=True)
-
-
-def _callback_endpoint(databases: Databases, clock: Callable[[], datetime]) -> Callable[..., object]:
-    """Return the function behind POST /hooks/pay/{vendor}/{token}, to be called without a server in between."""
-    routes = build_routes(databases, Wakeups(None), clock=clock).routes
-    return next(route.endpoint for route in routes if isinstance(route, APIRoute))
