@@ -352,3 +352,10 @@ states:
     with pytest.raises(FlowErrors) as caught:
         bundle_of(shop, paying, LATE, *((FLOWS / f"{name}.yaml").read_text() for name in ("support", "pick_branch", "follow_up")))
     assert "P1" in {problem.code for problem in caught.value.problems}
+
+
+def test_money_reads_no_slot_so_that_no_correction_can_change_it() -> None:
+    for spec in CATALOGUE.calls.values():
+        if spec.moves_money:
+            assert spec.must_equal.keys() == spec.takes.keys()
+            assert {path.partition(".")[0] for path in spec.must_equal.values()} <= CATALOGUE.context.keys()
