@@ -20,9 +20,12 @@ from conversation.authoring.reading import Reader, Shared, Translation
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import make_environment
 from conversation.engine.flow import At, Bundle, Flow, Limits, Publishing, Text
+from conversation.engine.lexicon import Lexicon, build_lexicon
+from conversation.engine.normalise import normalise
+from conversation.engine.values import JSON, Record
 
 TEXTS: Final = ("trouble", "no_words", "too_fast")
-APP: Final = ("app", "languages", "timezone", "channel", "flows", *TEXTS, "limits", "intents", "publish")
+APP: Final = ("app", "languages", "timezone", "channel", "flows", *TEXTS, "limits", "intents", "places", "publish")
 LIMITS: Final = ("steps_per_turn", "messages_per_turn", "expression_cost")
 TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
@@ -179,6 +182,7 @@ def _build(files: Mapping[str, bytes], catalogue: Catalogue, folder: str, proble
         texts=dict(shared.texts),
         no_words=no_words,
         too_fast=too_fast,
+        places=app.places,
         publishing=app.publishing(flows),
     )
     problems.stop_if_any()
@@ -217,6 +221,7 @@ class _App:
         )  # fmt: skip
         given = self.read.items(self.root.get("intents"), "`intents`")
         self.intents = tuple(word.text for item in given if (word := self.read.word(item, "an intent")) is not None)
+        self.places = self._places()
         self.read.name(self.read.need(self.root, "channel", "app.yaml"), "channel", ("whatsapp",))
 
     def _languages(self) -> tuple[str, ...]:
@@ -224,6 +229,18 @@ class _App:
         base = self.read.word(self.read.need(found, "base", "`languages`"), "the base language") if found else None
         also = [self.read.word(item, "a language") for item in self.read.items(found.get("also") if found else None, "`also`")]
         return ((base.text if base else "en"), *(word.text for word in also if word is not None))
+
+    def _places(self) -> Lexicon | None:
+        """`places: {town: [Town, CBD, mjini]}`: what customers call each; the first is its name."""
+        found = self.read.map(self.root.get("places"), "`places`")
+        places: list[Record] = []
+        for key, value in found.entries if found else ():
+            called = [word.text for item in self.read.items(value, "a place") if (word := self.read.word(item, "a name"))]
+            if not called or not all(map(normalise, called)):
+                self.read.add("Y2", value, f"`{key.text}` needs what customers call it", "e.g. [Town, CBD, mjini]")
+            else:
+                places.append({"id": key.text, "name": called[0], "aliases": list[JSON](called[1:])})
+        return build_lexicon((), places).places
 
     def _zone(self) -> ZoneInfo | None:
         word = self.read.word(self.read.need(self.root, "timezone", "app.yaml"), "the time zone")

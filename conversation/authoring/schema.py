@@ -386,6 +386,11 @@ def _app(bundle: Bundle) -> Schema:
         "too_fast": {**TEXT, "description": "said once to who writes so often that no more is read; it can use no names"},
         "limits": limits,
         "intents": listed(WORD),
+        "places": {
+            "type": "object",
+            "additionalProperties": {**listed(WORD), "minItems": 1},
+            "description": "what customers call each",
+        },
         "publish": record(
             {
                 "pinned": listed(one_of([f"{flow.name}.{state}" for flow in bundle.flows.values() for state in flow.states])),

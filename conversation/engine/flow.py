@@ -1,12 +1,13 @@
 """The compiled shape of flows. Everything is frozen, parsed and compiled at load; nothing is parsed per message."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple, TypeAlias
 
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import Expression, Template
+from conversation.engine.lexicon import Lexicon
 from conversation.engine.patterns import Pattern
 from conversation.engine.types import Type
 from conversation.engine.values import JSON
@@ -501,6 +502,12 @@ class Bundle:
     no_words: Text | None = None
     too_fast: Text | None = None
     publishing: Publishing = Publishing()
+    places: Lexicon | None = None  # that the entity `place` reads
+
+    def read_entity(self, name: str, text: str, lexicon: Lexicon, at: datetime) -> JSON:
+        """Read an entity out of a message, by the vendor's words and these flows' places. None: it is none."""
+        known = lexicon if self.places is None else replace(lexicon, places=self.places)
+        return self.catalogue.entities[name].read(text, known, at)
 
     def trouble_text(self, language: str | None = None) -> str:
         """The trouble text, which never fails to render."""

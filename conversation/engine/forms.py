@@ -127,7 +127,7 @@ def _unknown(running: Running, here: _Open) -> list[FormField]:
 def _read_by(running: Running, field: FormField, text: str) -> JSON:
     if field.entity is None or not text:
         return None
-    return running.bundle.catalogue.entities[field.entity].read(text, running.context.lexicon, running.at)
+    return running.bundle.read_entity(field.entity, text, running.context.lexicon, running.at)
 
 
 def _share_out(fields: Sequence[FormField], words: list[str], read: Callable[[FormField, str], JSON]) -> Values:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from conversation.engine.catalogue import Catalogue, ConsentSpec
+from conversation.engine.catalogue import ConsentSpec
 from conversation.engine.events import FromCustomer, Said, Shared, Tapped
-from conversation.engine.flow import Command, Reply, State
+from conversation.engine.flow import Bundle, Command, Reply, State
 from conversation.engine.lexicon import Lexicon
 from conversation.engine.normalise import normalise
 from conversation.engine.patterns import LONGEST_MESSAGE
@@ -86,16 +86,16 @@ def _spelled(words: str, wait: Wait) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def match(event: FromCustomer, flow: str, state: State, wait: Wait, catalogue: Catalogue, lexicon: Lexicon) -> Match:
+def match(event: FromCustomer, flow: str, state: State, wait: Wait, bundle: Bundle, lexicon: Lexicon) -> Match:
     """Take a message up the ladder. A stale tap never comes here."""
     heard = hear(event, flow, wait)
     passed: list[str] = []
     found = (
         _by_choice(heard, state, wait, passed)
-        or _by_consent(event, heard, state, wait, catalogue.consents, passed)
+        or _by_consent(event, heard, state, wait, bundle.catalogue.consents, passed)
         or _by_words(heard, state, passed)
         or _by_command(heard, state, passed)
-        or _by_entity(heard, event.at, state, catalogue, lexicon, passed)
+        or _by_entity(heard, event.at, state, bundle, lexicon, passed)
         or _by_pattern(heard, state, passed)
         or _by_intent(event, state, passed)
         or _by_anything(heard, state, passed)
@@ -153,13 +153,11 @@ def _by_command(heard: _Heard, state: State, passed: list[str]) -> Match | None:
     return None
 
 
-def _by_entity(
-    heard: _Heard, at: datetime, state: State, catalogue: Catalogue, lexicon: Lexicon, passed: list[str]
-) -> Match | None:
+def _by_entity(heard: _Heard, at: datetime, state: State, bundle: Bundle, lexicon: Lexicon, passed: list[str]) -> Match | None:
     for reply in state.replies:
         if reply.entity is None:
             continue
-        value = catalogue.entities[reply.entity].read(heard.text, lexicon, at) if heard.text else None
+        value = bundle.read_entity(reply.entity, heard.text, lexicon, at) if heard.text else None
         if value is not None:
             return Match(rung="entities", passed=tuple(passed), reply=reply, value=value)
         passed.append(f"entities: no {reply.entity} in it")

@@ -162,7 +162,7 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
         running.note("stale tap", place, choice=event.choice_id)
         running.run(running.ask_again())
         return running
-    found = match(event, running.top.flow, running.state, wait, bundle.catalogue, context.lexicon)
+    found = match(event, running.top.flow, running.state, wait, bundle, context.lexicon)
     if running.state.form is not None and (found.command is None or forms.is_sure(running, wait, event)):
         running.run(forms.answer(running, wait, event))
         return running
@@ -253,7 +253,7 @@ def _start(running: Running, event: FromCustomer) -> str | None:
             return _started(running, name, start, None, "words")
     for name, start in starts:
         if start.entity is not None and text:
-            value = running.bundle.catalogue.entities[start.entity].read(text, running.context.lexicon, running.at)
+            value = running.bundle.read_entity(start.entity, text, running.context.lexicon, running.at)
             if value is not None:
                 return _started(running, name, start, value, "entities")
     for name, start in starts:

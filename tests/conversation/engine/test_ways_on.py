@@ -170,3 +170,28 @@ def test_the_order_of_events_in_a_log_decides_nothing_about_a_draw() -> None:
     one = Shop(bundle=bundle).say("nothing").say("hi")
     other = Shop(bundle=replace(bundle, hash="other")).say("hi")
     assert one.ended == other.ended
+
+
+WHERE = """
+flow: a
+starts_when: [words: [hi]]
+slots: {where: {type: place_read}}
+states:
+  x:
+    ask: Which shop?
+    replies: [{entity: place, as: where, go: [{if: where.place != none, to: told}, x]}]
+    unmatched: {say: Hm?, tries: 3, then: lost}
+  told: {say: "{{ where.place.name if where.place else '' }}", end: told}
+  lost: {end: lost}
+"""
+
+
+def test_places_are_those_of_the_app() -> None:
+    files = files_of(WHERE)
+    app = files["flows/app.yaml"] + b"\nplaces: {town: [Town, CBD, mjini], rongai: [Rongai, Ongata Rongai]}\n"
+    bundle = build_bundle({**files, "flows/app.yaml": app}, CATALOGUE)
+    for said, name in [("mjini", "Town"), ("the one in ongata rongai", "Rongai"), ("rongaii", "Rongai")]:
+        assert Shop(bundle=bundle).say("hi").say(said).texts == [name], said
+    assert Shop(bundle=bundle).say("hi").say("Kisumu").texts == ["Hm?"]
+    with pytest.raises(FlowErrors, match="needs what customers call it"):
+        build_bundle({**files, "flows/app.yaml": app.replace(b"[Town, CBD, mjini]", b"[]")}, CATALOGUE)
