@@ -40,6 +40,7 @@ def up(
         if settings.is_development:
             talk.print(f"  WhatsApp simulator  {settings.graph_url}/sim/health")
             talk.print(f"  M-Pesa simulator    {settings.daraja_url}/sim/health")
+            talk.print(f"  a phone for M-Pesa  {settings.daraja_url}/phone")
         talk.print(f"  logs                {logs}/\n[dim]Ctrl-C stops everything.[/dim]")
         with open_databases(settings, stack.urls) as databases:
             offering = Offering(databases, flows or FLOWS, lambda said: talk.print(said, markup=False, soft_wrap=True))

@@ -3,8 +3,10 @@
 import argparse
 import sys
 
+from soko.clock import utc_now
 from soko.simulators import daraja, whatsapp
 from soko.simulators.serving import LOOPBACK, StartRefusedError, serve
+from soko.simulators.virtual import VirtualTime
 
 
 def main() -> int:
@@ -14,7 +16,7 @@ def main() -> int:
         app = (
             whatsapp.build_app(app_url=options.app_url, app_secret=options.app_secret)
             if options.name == "whatsapp"
-            else daraja.build_app()
+            else daraja.build_app(clock=VirtualTime(utc_now()) if options.virtual_clock else utc_now)
         )
         serve(app, options.port, options.host, ready=lambda url: print(f"{app.title} simulator on {url}", flush=True))  # noqa: T201
     except StartRefusedError as error:
@@ -31,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--app-url", default="http://127.0.0.1:3030", help="where WhatsApp posts its webhooks: the app's base URL"
     )
+    parser.add_argument("--virtual-clock", action="store_true", help="daraja: time stands until POST /sim/clock/advance")
     parser.add_argument("--app-secret", default=whatsapp.APP_SECRET, help="what WhatsApp signs its webhooks with")
     return parser
 

@@ -11,6 +11,8 @@ from typing import Final
 
 import httpx
 
+from soko.simulators.virtual import VirtualTime
+
 THREADS: Final = 32
 TIMEOUT_SECONDS: Final = 10.0
 
@@ -20,8 +22,10 @@ log = logging.getLogger(__name__)
 class Postman:
     """Does jobs at their time and posts bodies. One timer thread, a few threads that wait for the app's answers."""
 
-    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS, virtual: VirtualTime | None = None) -> None:
+        """With a virtual time, jobs wait for that clock."""
+        self._virtual = virtual
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
@@ -39,6 +43,14 @@ class Postman:
         except httpx.TransportError:
             return None
 
+    def ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Mapping[str, object] | None:
+        """Post, and read the answer's JSON object; None when there is none in time."""
+        try:
+            answer = self._client.post(url, content=body, headers=dict(headers)).json()
+        except (httpx.TransportError, ValueError):
+            return None
+        return answer if isinstance(answer, dict) else None
+
     def get(self, url: str, query: Mapping[str, str]) -> tuple[int, str] | None:
         """Get, for the hand-shake of a webhook address: HTTP status and text, or None when no answer came."""
         try:
@@ -52,14 +64,19 @@ class Postman:
         waiting: list[Future[int | None]] = [self._threads.submit(job) for job in jobs]
         return [each.result() for each in waiting]
 
-    def later(self, delay_seconds: float, job: Callable[[], None]) -> None:
-        """Do a job on a thread of ours after a delay."""
+    def later(self, delay_seconds: float, job: Callable[[], object]) -> None:
+        """Do a job on a thread of ours after a delay, or when the virtual clock gets there."""
+        if self._virtual is not None:
+            self._virtual.later(delay_seconds, job)
+            return
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + delay_seconds, next(self._numbers), job))
             self._changed.notify()
 
     def forget(self) -> None:
         """Drop every job that has not begun."""
+        if self._virtual is not None:
+            self._virtual.forget()
         with self._changed:
             self._due.clear()
 
@@ -87,6 +104,6 @@ class Postman:
                     self._changed.wait(wait_seconds)
 
 
-def _report(job: Future[None]) -> None:
+def _report(job: Future[object]) -> None:
     if not job.cancelled() and (error := job.exception()) is not None:
         log.error("A simulator's background job failed", exc_info=error)

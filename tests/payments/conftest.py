@@ -2,6 +2,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +10,9 @@ import pytest
 from fastapi import FastAPI
 
 from payments.access_token import AccessTokens
+from payments.c2b_webhook import build_routes as build_c2b_routes
 from payments.daraja import DarajaClient
+from payments.spool import Spool
 from payments.webhook import build_routes
 from router.databases import Databases
 from router.ids import VendorId
@@ -63,6 +66,11 @@ class Mpesa:
         pushes: list[dict[str, Any]] = self.http.get(f"{self.url}/sim/pushes", params={"timeout": 5, **query}).json()
         return pushes
 
+    def pay_by_hand(self, account: str, amount: int = 430, **more: Any) -> dict[str, Any]:
+        body = {"phone": PHONE, "paybill": "174379", "account": account, "amount": amount, **more}
+        answer: dict[str, Any] = self.http.post(f"{self.url}/sim/pay", json=body).raise_for_status().json()
+        return answer
+
     def wait_until_decided(self) -> None:
         """Wait until no phone shows a prompt: a phone that does takes no other one."""
         end = time.monotonic() + 10
@@ -87,6 +95,7 @@ def mpesa(mpesa_url: str, clock: Clock) -> Iterator[Mpesa]:
     with httpx.Client(trust_env=False, verify=False, timeout=10) as http:
         http.delete(f"{mpesa_url}/sim").raise_for_status()
         http.delete(f"{mpesa_url}/sim/tokens").raise_for_status()
+        http.delete(f"{mpesa_url}/sim/registrations").raise_for_status()
         yield Mpesa(url=mpesa_url, http=http)
 
 
@@ -108,10 +117,11 @@ class Quiet:
 
 
 @pytest.fixture
-def open_shop(shop: Shop) -> Iterator[Shop]:
+def open_shop(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
     """Give the shop with its callback endpoint on loopback."""
     app = FastAPI(title="callbacks")
     app.state.simulator = Quiet()
-    app.include_router(build_routes(shop.databases, Wakeups(None), clock=shop.clock))
+    for build in (build_routes, build_c2b_routes):
+        app.include_router(build(shop.databases, Wakeups(None), clock=shop.clock, spool=Spool(tmp_path / "spool")))
     with running(app) as url:
         yield Shop(databases=shop.databases, vendor_id=shop.vendor_id, clock=shop.clock, callback_base_url=url)

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from soko.clock import utc_now
+from soko.simulators.daraja.forging import Forgery
+from soko.simulators.daraja.money import ByHand, Transaction
 from soko.simulators.daraja.network import Network, OauthScript
+from soko.simulators.daraja.phone_page import build_phone_page
 from soko.simulators.daraja.prompts import Prompt, Scenario
 from soko.simulators.daraja.refusals import refusal
 from soko.simulators.daraja.results import OUTCOMES, PAID
@@ -31,10 +34,24 @@ class Pin(BaseModel):
     wrong: bool = False
 
 
+class Switch(BaseModel):
+    """On or off."""
+
+    on: bool
+
+
+class Step(BaseModel):
+    """How far a virtual clock is moved."""
+
+    seconds: float = Field(ge=0)
+
+
 def build_app(
     *, vendors: Sequence[Vendor] = VENDORS, spike_arrest: bool = False, clock: Callable[[], datetime] = utc_now
 ) -> FastAPI:
     """Build a simulated Daraja for these shortcodes. With `spike_arrest`, queries meet the sandbox's limit of 5 a minute.
+
+    A `VirtualTime` as the clock stands until /sim/clock moves it, and everything that waits, waits for it.
 
     Start it with `soko.simulators.serving`: it owns threads, which `running` and `serve` give back.
     """
@@ -44,6 +61,7 @@ def build_app(
     app.state.simulator = network
     app.state.request_log = network.requests
     app.include_router(_admin_routes(network))
+    app.include_router(build_phone_page())
     app.include_router(_daraja_routes(network))
     return app
 
@@ -62,6 +80,19 @@ def _daraja_routes(network: Network) -> APIRouter:
     @routes.post(QUERY_PATH)
     def query(body: Body, authorization: Bearer = None, content_type: ContentType = "") -> Response:
         return network.answer_query(body, content_type=content_type, authorization=authorization)
+
+    @routes.post("/mpesa/c2b/v1/registerurl")
+    @routes.post("/mpesa/c2b/v2/registerurl")
+    def register_c2b(body: Body, authorization: Bearer = None, content_type: ContentType = "") -> Response:
+        return network.money.register_c2b(body, content_type=content_type, owner=network.owner_of(authorization))
+
+    @routes.post("/pulltransactions/v1/register")
+    def register_pull(body: Body, authorization: Bearer = None, content_type: ContentType = "") -> Response:
+        return network.money.register_pull(body, content_type=content_type, owner=network.owner_of(authorization))
+
+    @routes.api_route("/pulltransactions/v1/query", methods=["GET", "POST"])
+    def pull(body: Body, authorization: Bearer = None, content_type: ContentType = "") -> Response:
+        return network.money.list_pulled(body, content_type=content_type, owner=network.owner_of(authorization))
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
     def refuse(request: Request) -> Response:
@@ -122,7 +153,34 @@ def _admin_routes(network: Network) -> APIRouter:
 
     @routes.get("/ledger")
     def ledger() -> dict[str, Any]:
-        return to_ledger(prompts.wait_for(phone=None, count=0, callbacks=0, timeout_seconds=0))
+        return to_ledger(network.money.transactions())
+
+    @routes.post("/pay")
+    def pay_by_hand(paid: ByHand) -> dict[str, Any]:
+        money = network.pay_by_hand(paid)
+        return {"paid": money is not None, "receipt": money.receipt if money else None}
+
+    @routes.put("/validation")
+    def switch_validation(switch: Switch) -> Switch:
+        network.money.validation_on = switch.on
+        return switch
+
+    @routes.delete("/registrations")
+    def unregister() -> dict[str, bool]:
+        network.money.unregister()
+        return {"forgotten": True}
+
+    @routes.post("/pushes/{checkout_request_id}/forge/{kind}")
+    def forge(checkout_request_id: str, kind: Forgery) -> dict[str, int | None]:
+        return {"http_status": network.forge(kind, checkout_request_id)}
+
+    @routes.post("/clock/advance")
+    def advance(step: Step) -> dict[str, Any]:
+        return {"done": network.virtual().advance(step.seconds), "now": network.virtual()()}
+
+    @routes.post("/clock/flush")
+    def flush() -> dict[str, Any]:
+        return {"done": network.virtual().flush(), "now": network.virtual()()}
 
     @routes.get("/requests")
     def requests() -> list[RecordedRequest]:
@@ -157,13 +215,12 @@ def to_view(prompt: Prompt) -> dict[str, Any]:
     return encoded
 
 
-def to_ledger(prompts: Sequence[Prompt]) -> dict[str, Any]:
+def to_ledger(transactions: Sequence[Transaction]) -> dict[str, Any]:
     """Money received by shortcode or till, in whole KES. Shape: {"174379": {"total", "payments": [{"receipt", "amount", …}]}}."""
     ledger: dict[str, Any] = {}
-    for prompt in prompts:
-        if prompt.receipt is not None:
-            account = ledger.setdefault(prompt.push.party_b, {"total": 0, "payments": []})
-            account["total"] += prompt.push.amount
-            payment = {"receipt": prompt.receipt, "amount": prompt.push.amount, "phone": prompt.push.phone}
-            account["payments"].append({**payment, "account_reference": prompt.push.account_reference})
+    for each in transactions:
+        account = ledger.setdefault(each.vendor.party_b, {"total": 0, "payments": []})
+        account["total"] += each.amount
+        payment = {"receipt": each.receipt, "amount": each.amount, "phone": each.phone}
+        account["payments"].append({**payment, "account_reference": each.account})
     return ledger

@@ -52,21 +52,21 @@ class Question:
 
 def parse_push(raw: bytes, *, content_type: str, owner: Vendor, now: datetime) -> Push:
     """Read a push as Daraja does, for the Daraja app `owner`, or refuse it with Daraja's own error."""
-    fields = _fields(raw, content_type)
-    short_code = _matching(fields, "BusinessShortCode", r"[0-9]{5,7}")
-    transaction_type = _text(fields, "TransactionType")
+    fields = read_fields(raw, content_type)
+    short_code = matching(fields, "BusinessShortCode", r"[0-9]{5,7}")
+    transaction_type = text_of(fields, "TransactionType")
     if transaction_type not in TRANSACTION_TYPES:
         raise invalid("TransactionType")
-    _matching(fields, "PartyA", PHONE.pattern)
-    party_b = _matching(fields, "PartyB", r"[0-9]{5,7}")
+    matching(fields, "PartyA", PHONE.pattern)
+    party_b = matching(fields, "PartyB", r"[0-9]{5,7}")
     push = Push(
         vendor=owner,
         transaction_type=transaction_type,
         amount=_amount(fields),
-        phone=_matching(fields, "PhoneNumber", PHONE.pattern),
+        phone=matching(fields, "PhoneNumber", PHONE.pattern),
         party_b=party_b,
-        callback_url=_callback_url(fields),
-        account_reference=_matching(fields, "AccountReference", r"[A-Za-z0-9]{1,12}"),
+        callback_url=check_address(fields, "CallBackURL"),
+        account_reference=matching(fields, "AccountReference", r"[A-Za-z0-9]{1,12}"),
         description=_description(fields),
         setup_fault=_setup_fault(owner, transaction_type, party_b),
     )
@@ -76,14 +76,15 @@ def parse_push(raw: bytes, *, content_type: str, owner: Vendor, now: datetime) -
 
 def parse_question(raw: bytes, *, content_type: str, owner: Vendor, now: datetime) -> Question:
     """Read a status query, or refuse it."""
-    fields = _fields(raw, content_type)
-    short_code = _matching(fields, "BusinessShortCode", r"[0-9]{5,7}")
-    checkout_request_id = _matching(fields, "CheckoutRequestID", r"ws_CO_[0-9A-Za-z]+")
+    fields = read_fields(raw, content_type)
+    short_code = matching(fields, "BusinessShortCode", r"[0-9]{5,7}")
+    checkout_request_id = matching(fields, "CheckoutRequestID", r"ws_CO_[0-9A-Za-z]+")
     _prove(fields, short_code, owner, now)
     return Question(vendor=owner, checkout_request_id=checkout_request_id)
 
 
-def _fields(raw: bytes, content_type: str) -> Mapping[str, object]:
+def read_fields(raw: bytes, content_type: str) -> Mapping[str, object]:
+    """Read a body, or refuse it."""
     if not content_type.startswith("application/json"):
         raise invalid("BusinessShortCode")  # misleading, and Daraja's own words for a form
     try:
@@ -95,7 +96,7 @@ def _fields(raw: bytes, content_type: str) -> Mapping[str, object]:
     return fields
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def text_of(fields: Mapping[str, object], name: str) -> str:
     """A string or a number: Daraja's own sample mixes them."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -103,15 +104,16 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     return str(value)
 
 
-def _matching(fields: Mapping[str, object], name: str, pattern: str) -> str:
-    text = _text(fields, name)
+def matching(fields: Mapping[str, object], name: str, pattern: str) -> str:
+    """Read a field that must match, or refuse it."""
+    text = text_of(fields, name)
     if not re.fullmatch(pattern, text):
         raise invalid(name)
     return text
 
 
 def _amount(fields: Mapping[str, object]) -> int:
-    amount = int(_matching(fields, "Amount", r"[0-9]{1,9}"))
+    amount = int(matching(fields, "Amount", r"[0-9]{1,9}"))
     if not 1 <= amount <= MOST_KES:
         raise invalid("Amount")
     return amount
@@ -120,25 +122,26 @@ def _amount(fields: Mapping[str, object]) -> int:
 def _description(fields: Mapping[str, object]) -> str:
     if "TransactionDesc" not in fields:
         raise invalid("Remarks")  # the portal calls it optional; the sandbox does not
-    text = _text(fields, "TransactionDesc")
+    text = text_of(fields, "TransactionDesc")
     if not 1 <= len(text) <= 13:
         raise invalid("TransactionDesc")
     return text
 
 
-def _callback_url(fields: Mapping[str, object]) -> str:
-    url = _text(fields, "CallBackURL")
+def check_address(fields: Mapping[str, object], name: str) -> str:
+    """Read an address that Safaricom would call, or refuse it."""
+    url = text_of(fields, name)
     parts = urlsplit(url)
     is_reachable = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     banned = any(word in url.lower() for word in BANNED_IN_URLS)
     if not parts.hostname or not is_reachable or banned or re.search(r"\s", url):
-        raise invalid("CallBackURL")
+        raise invalid(name)
     return url
 
 
 def _prove(fields: Mapping[str, object], short_code: str, owner: Vendor, now: datetime) -> None:
     """Whether the caller is who owns the shortcode: timestamp, then shortcode, then password."""
-    timestamp = _matching(fields, "Timestamp", r"[0-9]{14}")
+    timestamp = matching(fields, "Timestamp", r"[0-9]{14}")
     try:
         told = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=NAIROBI)
     except ValueError:
@@ -148,7 +151,7 @@ def _prove(fields: Mapping[str, object], short_code: str, owner: Vendor, now: da
     if short_code != owner.short_code:
         raise refusal("500.001.1001", "Merchant does not exist")
     try:
-        password = base64.b64decode(_text(fields, "Password"), validate=True)
+        password = base64.b64decode(text_of(fields, "Password"), validate=True)
     except (binascii.Error, ValueError):
         raise refusal("500.001.1001", "Wrong credentials") from None
     if password != f"{short_code}{owner.passkey}{timestamp}".encode():

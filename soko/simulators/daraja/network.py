@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -15,13 +16,17 @@ from pydantic import BaseModel
 
 from soko.simulators.daraja.callbacks import callback_body
 from soko.simulators.daraja.checks import parse_push, parse_question
+from soko.simulators.daraja.forging import Forgery, forge
+from soko.simulators.daraja.money import ByHand, Money, Telling, Transaction, report_body
 from soko.simulators.daraja.prompts import ASK, REJECT, CallbackPost, Prompt, Prompts, Tokens
 from soko.simulators.daraja.refusals import error_answer, html_page, refusal, spike_arrest
 from soko.simulators.daraja.results import PAID, UNREACHABLE, description_of
 from soko.simulators.daraja.vendors import Vendor
+from soko.simulators.phones import to_key
 from soko.simulators.posting import Postman
 from soko.simulators.recording import AnsweredError, RequestLog
 from soko.simulators.serving import Dropped, Late
+from soko.simulators.virtual import VirtualTime
 
 SPIKE_SECONDS: Final = 12.0  # 5 a minute, burst 1
 PENDING: Final = "4999"
@@ -43,12 +48,20 @@ class Network:
         self.prompts = Prompts()
         self.tokens = Tokens(clock)
         self.requests = RequestLog(clock)
-        self._postman = Postman()
+        self.money = Money()
+        self._postman = Postman(virtual=clock if isinstance(clock, VirtualTime) else None)
         self._clock = clock
         self._lock = threading.Lock()
         self._oauth_script: OauthScript | None = None
         self._spike_arrest_on = spike_arrest_on
         self._last_query: dict[str, datetime] = {}
+        self._queries: Counter[str] = Counter()
+
+    def virtual(self) -> VirtualTime:
+        """The clock, where it is a virtual one."""
+        if not isinstance(self._clock, VirtualTime):
+            raise HTTPException(409, "this simulator runs by the real clock: start it with --virtual-clock")
+        return self._clock
 
     def stop(self) -> None:
         """Let everybody go who waits, post nothing more."""
@@ -63,10 +76,12 @@ class Network:
     def forget(self) -> None:
         """Begin anew: prompts that wait end unheard; tokens live on, because the app keeps its own."""
         self.prompts.forget()
+        self.money.forget()
         self.requests.clear()
         with self._lock:
             self._oauth_script = None
             self._last_query.clear()
+            self._queries.clear()
 
     def write_oauth_script(self, script: OauthScript) -> None:
         """Script the token requests that come next."""
@@ -116,7 +131,8 @@ class Network:
             case "reset":
                 return Dropped()
 
-    def _owner(self, authorization: str | None) -> Vendor:
+    def owner_of(self, authorization: str | None) -> Vendor:
+        """Whose live token this is, or refuse."""
         kind, _, token = (authorization or "").partition(" ")
         if kind != "Bearer" or not token:
             raise refusal("404.001.04")
@@ -129,7 +145,7 @@ class Network:
 
     def push(self, raw: bytes, *, content_type: str, authorization: str | None) -> Response:
         """Take one STK push, or refuse it."""
-        owner = self._owner(authorization)
+        owner = self.owner_of(authorization)
         push = parse_push(raw, content_type=content_type, owner=owner, now=self._clock())
         prompt = self.prompts.ask(push, self._clock())
         if prompt.scenario.reaches_the_phone:
@@ -144,6 +160,7 @@ class Network:
             code = PAID if scenario.outcome == ASK else scenario.result_code
             decided = self.prompts.decide(reference, code, self._clock())
             if decided is not None:
+                self._book(decided)
                 self._postman.at_once([partial(self._post_callback, decided)] * scenario.callbacks)
         elif scenario.outcome == ASK:
             self._postman.later(scenario.ask_seconds, partial(self.decide, reference, UNREACHABLE))
@@ -153,11 +170,27 @@ class Network:
     def decide(self, checkout_request_id: str, code: str) -> None:
         """End a prompt and post its callbacks. One that has ended stays as it is."""
         prompt = self.prompts.decide(checkout_request_id, code, self._clock())
-        if prompt is None or prompt.scenario.callback == "never":
+        if prompt is None:
+            return
+        if prompt.scenario.paid_after_seconds is not None and prompt.result_code != PAID:
+            self._postman.later(prompt.scenario.paid_after_seconds, partial(self._turn_paid, checkout_request_id))
+        self._book(prompt)
+        self._tell_all(prompt)
+
+    def _turn_paid(self, checkout_request_id: str) -> None:
+        prompt = self.prompts.turn_paid(checkout_request_id, self._clock())
+        if prompt is not None:
+            self._book(prompt)
+            self._tell_all(prompt)
+
+    def _tell_all(self, prompt: Prompt) -> None:
+        if prompt.scenario.callback == "never":
             return
         wait_seconds = prompt.scenario.late_seconds if prompt.scenario.callback == "late" else 0.0
         for _ in range(prompt.scenario.callbacks):
             self._postman.later(wait_seconds, partial(self._tell, prompt))
+        if prompt.scenario.changed_duplicate:
+            self._postman.later(wait_seconds, partial(self._tell, prompt, changed=True))
 
     def decide_by_hand(self, phone: str, code: str) -> Prompt:
         """A person answers the prompt on their phone."""
@@ -167,21 +200,85 @@ class Network:
         self.decide(prompt.checkout_request_id, code)
         return self.prompts.find(prompt.checkout_request_id) or prompt
 
-    def _tell(self, prompt: Prompt) -> None:
+    def _tell(self, prompt: Prompt, *, changed: bool = False) -> None:
         if self.prompts.find(prompt.checkout_request_id) is not None:
-            self._post_callback(prompt)
+            self._post_callback(prompt, changed=changed)
 
-    def _post_callback(self, prompt: Prompt) -> int | None:
+    def _post_callback(self, prompt: Prompt, *, changed: bool = False) -> int | None:
         headers = {"Content-Type": "application/json;charset=UTF-8", "Businessshortcode": prompt.push.vendor.short_code}
-        status = self._postman.post(prompt.push.callback_url, callback_body(prompt), headers)
+        status = self._postman.post(prompt.push.callback_url, callback_body(prompt, changed=changed), headers)
         self.prompts.note_callback(prompt.checkout_request_id, CallbackPost(at=self._clock(), http_status=status))
         return status
+
+    def forge(self, kind: Forgery, checkout_request_id: str) -> int | None:
+        """Post what a stranger would; gives the app's answer."""
+        prompt = self.prompts.find(checkout_request_id)
+        if prompt is None:
+            raise HTTPException(404, f"there is no prompt {checkout_request_id}")
+        everybody = self.prompts.wait_for(phone=None, count=0, callbacks=0, timeout_seconds=0)
+        other = next((each for each in everybody if each.checkout_request_id != checkout_request_id), None)
+        url, body = forge(kind, prompt, other, self._clock())
+        return self._postman.post(url, body, {"Content-Type": "application/json"})
+
+    # money
+
+    def pay_by_hand(self, paid: ByHand) -> Transaction | None:
+        """Somebody pays in the M-Pesa menu; None when the shop refuses it beforehand."""
+        vendor = next((each for each in self.vendors.values() if each.party_b == paid.paybill), None)
+        if vendor is None:
+            raise HTTPException(404, f"no shortcode {paid.paybill} takes money here")
+        now = self._clock()
+        money = Transaction(
+            receipt=paid.receipt or self.prompts.next_receipt(now),
+            vendor=vendor,
+            amount=paid.amount,
+            account=paid.account,
+            phone=to_key(paid.phone),
+            at=now,
+            by_hand=True,
+            listed=paid.listed,
+        )
+        if not self._is_let_through(money):
+            return None
+        self._report(money, paid.report)
+        return money
+
+    def _is_let_through(self, money: Transaction) -> bool:
+        """Ask the shop, where Safaricom was told to ask. Who does not answer is taken at the word of the registration."""
+        registered = self.money.registration_of(money.vendor)
+        if registered is None or not self.money.validation_on:
+            return True
+        told = self._postman.ask(registered.validation_url, report_body(money), {"Content-Type": "application/json"})
+        return registered.accepts_unheard if told is None else str(told.get("ResultCode")) == "0"
+
+    def _book(self, prompt: Prompt) -> None:
+        if prompt.receipt is None:
+            return
+        money = Transaction(
+            receipt=prompt.receipt,
+            vendor=prompt.push.vendor,
+            amount=prompt.push.amount,
+            account=prompt.push.account_reference,
+            phone=prompt.push.phone,
+            at=self._clock(),
+            by_hand=False,
+            listed=prompt.scenario.listed,
+        )
+        self._report(money, prompt.scenario.report)
+
+    def _report(self, money: Transaction, telling: Telling) -> None:
+        registered = self.money.add(money)
+        if registered is None:
+            return
+        post = partial(self._postman.post, registered.confirmation_url, report_body(money), {"Content-Type": "application/json"})
+        for _ in range({"never": 0, "normal": 1, "twice": 2}[telling]):
+            self._postman.later(0, post)
 
     # queries
 
     def answer_query(self, raw: bytes, *, content_type: str, authorization: str | None) -> Response:
         """Say what became of a prompt."""
-        owner = self._owner(authorization)
+        owner = self.owner_of(authorization)
         if self._too_fast(owner):
             return spike_arrest()
         question = parse_question(raw, content_type=content_type, owner=owner, now=self._clock())
@@ -191,8 +288,12 @@ class Network:
         match prompt.scenario.query:
             case "normal":
                 return _query_answer(prompt, prompt.result_code or PENDING)
+            case "phases":
+                return self._answer_in_phases(prompt)
             case "pending":
                 return _query_answer(prompt, PENDING)
+            case "spike_arrest":
+                return spike_arrest()
             case "busy":
                 raise refusal("500.001.1001", "The transaction is being processed")
             case "missing":
@@ -203,6 +304,14 @@ class Network:
                 return Dropped(after_seconds=prompt.scenario.hang_seconds)
             case code:
                 return _query_answer(prompt, code)
+
+    def _answer_in_phases(self, prompt: Prompt) -> Response:
+        with self._lock:
+            self._queries[prompt.checkout_request_id] += 1
+            times = self._queries[prompt.checkout_request_id]
+        if times == 2:
+            raise refusal("500.001.1001", "The transaction is being processed")
+        return _query_answer(prompt, PENDING if times == 1 else prompt.result_code or PENDING)
 
     def _too_fast(self, owner: Vendor) -> bool:
         now = self._clock()
@@ -230,6 +339,10 @@ def _push_answer(prompt: Prompt) -> Response:
             return html_page(503)
         case "html_200":
             return html_page(200)
+        case "envelope_200":
+            answer = error_answer("500.003.1001")
+            answer.status_code = 200
+            return answer
         case "empty_200":
             return Response(status_code=200)
         case "spike_arrest":

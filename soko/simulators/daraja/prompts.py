@@ -14,6 +14,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from soko.simulators.daraja.checks import Push
+from soko.simulators.daraja.money import Telling
 from soko.simulators.daraja.refusals import refusal
 from soko.simulators.daraja.results import (
     OUTCOMES,
@@ -35,10 +36,11 @@ ANSWERS: Final = {  # how the push is answered -> whether the phone gets a promp
     "html_503": False,
     "html_200": False,
     "empty_200": False,
+    "envelope_200": False,
     "spike_arrest": False,
 }
 REJECT: Final = re.compile(r"reject:([0-9]{3}(?:\.[0-9]+)+)(?::(.+))?")
-QUERIES: Final = frozenset({"normal", "pending", "busy", "missing", "html_503", "hang"})
+QUERIES: Final = frozenset({"normal", "phases", "pending", "busy", "spike_arrest", "missing", "html_503", "hang"})
 CODE: Final = re.compile(r"[0-9]{1,5}|[A-Z]+[A-Z0-9_]*")
 TOKEN_LIFE: Final = timedelta(seconds=3599)
 
@@ -48,9 +50,15 @@ class Scenario(BaseModel):
 
     outcome  paid, cancelled, no_funds, wrong_pin, timed_out, unreachable, ask (a person decides), or any result code
     callback never; late (`late_seconds` after the decision); before_answer (decided and told before the push is answered)
-    answer   accept, hang, reset, http_500_after_accept (those four reach the phone), html_503, html_200, empty_200, spike_arrest,
-             reject:CODE or reject:CODE:TEXT. `prompt` overrides whether it reaches the phone.
-    query    normal, pending (4999 for ever), busy, missing, html_503, hang, or a result code that contradicts the callback
+    answer   accept, hang, reset, http_500_after_accept (those four reach the phone), html_503, html_200, empty_200,
+             envelope_200 (an error with HTTP 200), spike_arrest, reject:CODE or reject:CODE:TEXT. `prompt` overrides whether it
+             reaches the phone.
+    query    normal, phases (4999, then an error, then the result), pending (4999 for ever), busy, spike_arrest, missing,
+             html_503, hang, or a result code that contradicts the callback
+    paid_after_seconds  a prompt that failed turns out to be paid after all
+    changed_duplicate   one more callback, with another amount, or of another failure
+    garbled  in place of a callback: huge, deep, invalid
+    report   how M-Pesa reports the money where C2B is registered: normal, never, twice; listed: Pull Transactions shows it
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -72,6 +80,13 @@ class Scenario(BaseModel):
     with_balance: bool = False
     code_as_text: bool = False
     receipt: str | None = None
+    other_checkout: bool = False
+    amount_as_text: bool = False
+    changed_duplicate: bool = False
+    garbled: Literal["huge", "deep", "invalid"] | None = None
+    paid_after_seconds: float | None = None
+    report: Telling = "normal"
+    listed: bool = True
 
     @model_validator(mode="after")
     def _known_words(self) -> Self:
@@ -183,6 +198,21 @@ class Prompts:
             self._memory.busy_phones.discard(known.push.phone)
             self._put(decided)
             return decided
+
+    def turn_paid(self, checkout_request_id: str, now: datetime) -> Prompt | None:
+        """Let a prompt that failed be paid after all; None when it has not failed, or is gone."""
+        with self._changed:
+            known = self._memory.prompts.get(checkout_request_id)
+            if known is None or known.result_code in (None, PAID):
+                return None
+            text, receipt = description_of(PAID), new_receipt(known.serial, now)
+            paid = replace(known, decided_at=now, result_code=PAID, result_text=text, receipt=receipt)
+            self._put(paid)
+            return paid
+
+    def next_receipt(self, now: datetime) -> str:
+        """A receipt for money that no prompt asked for."""
+        return new_receipt(next(self._serials), now)
 
     def note_callback(self, checkout_request_id: str, post: CallbackPost) -> None:
         """Write down that a callback was posted."""
