@@ -14,7 +14,7 @@ from conversation.engine.events import Event, FromCustomer
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
 from conversation.errors import Broken
-from conversation.publishing.bundles import build
+from conversation.publishing.bundles import build_kept
 from conversation.publishing.moves import Comparison
 from conversation.publishing.routes import Route, Routes
 from router import publications
@@ -137,7 +137,7 @@ class LiveFlows:
         with self._loading:
             files = publications.get_files(self._databases, bundle_hash) if bundle_hash not in self._known else None
             if files is not None:
-                self._known[bundle_hash] = build(files)
+                self._known[bundle_hash] = build_kept(files)
             return self._known.get(bundle_hash)
 
     def _route(self, old: Bundle, live: Live) -> Route:

@@ -32,6 +32,12 @@ TAKE_OFF: Final = "UPDATE catalog_items SET active = false WHERE vendor_id = %s 
 STOP: Final = """
     UPDATE vendor_capabilities SET enabled = false WHERE vendor_id = %s AND capability_key = %s AND enabled
     """
+RENAME: Final = "UPDATE vendors SET name = %s WHERE id = %s"
+EMPTY: Final = "UPDATE catalog_items SET active = false WHERE vendor_id = %s"
+PUT: Final = """
+    INSERT INTO catalog_items (vendor_id, sku, name, short_name, unit, price, category, aliases, position)
+    VALUES (%(vendor_id)s, %(sku)s, %(name)s, %(short_name)s, %(unit)s, %(price)s, %(category)s, %(aliases)s, %(position)s)
+    """
 LOOK: Final = """
     SELECT said.*,
       EXISTS (SELECT FROM stk_attempts WHERE vendor_id = %(vendor_id)s AND status = 'prepared' AND due_at <= %(now)s) AS push,
@@ -219,6 +225,15 @@ def stop(databases: Databases, vendor_id: VendorId, capability: str) -> bool:
     """Take a capability away; False when the vendor has no such one."""
     with databases.platform(vendor_id) as conn:
         return conn.execute(STOP, (vendor_id, capability)).rowcount == 1
+
+
+def become(databases: Databases, vendor_id: VendorId, name: str, products: Sequence[Mapping[str, object]]) -> None:
+    """Let a vendor have another name and other products: {name, short_name, unit, price, category, aliases}."""
+    with databases.platform(vendor_id) as conn:
+        conn.execute(RENAME, (name, vendor_id))
+        conn.execute(EMPTY, (vendor_id,))
+        for position, product in enumerate(products):
+            conn.execute(PUT, {"vendor_id": vendor_id, "sku": f"given-{position}", "position": position, **product})
 
 
 def take_off(databases: Databases, vendor_id: VendorId, name: str) -> None:

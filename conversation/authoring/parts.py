@@ -348,7 +348,6 @@ class PartReader(Reader):
         missing = sorted(listed - seen)
         if missing:
             self.add("C6", word, f"`{spec.name}` can also end in {' and '.join(missing)}", "add it under `else`")
-            return None
         return CallService(call=spec.name, args=args, into=into, otherwise=otherwise, at=word.at)
 
     def _call_flow(self, node: Map, flow: Signature, word: Scalar, place: str, scope: Scope, now: Scope) -> CallFlow | None:

@@ -34,6 +34,7 @@ from conversation.authoring.transcripts import (
     Expect,
     Given,
     GivenOrder,
+    GivenProduct,
     Matches,
     MpesaRepeats,
     MpesaTells,
@@ -160,7 +161,7 @@ def _misplaced(chat: Sequence[ChatStep], step_nodes: Sequence[Node]) -> list[Wro
 
 def _given(node: Node) -> Given:
     parts = nodes.read_mapping(
-        node, ["now", "customer", "vendor", "order", "stock"], "given", required=["now", "customer", "vendor"]
+        node, ["now", "customer", "vendor", "order", "stock", "products"], "given", required=["now", "customer", "vendor"]
     )
     customer = nodes.read_mapping(parts["customer"], ["phone", "first_name", "language"], "customer", required=["phone"])
     return Given(
@@ -171,6 +172,25 @@ def _given(node: Node) -> Given:
         vendor=nodes.read_text(parts["vendor"]),
         order=_given_order(parts["order"]) if "order" in parts else None,
         stock=_quantities(parts["stock"], "stock", least=0) if "stock" in parts else {},
+        products=tuple(_given_product(each) for each in nodes.read_sequence(parts["products"], "products"))
+        if "products" in parts
+        else (),
+    )
+
+
+def _given_product(node: Node) -> GivenProduct:
+    parts = nodes.read_mapping(
+        node, ["name", "price", "short_name", "unit", "category", "also"], "a product", required=["name", "price"]
+    )
+    name = nodes.read_text(parts["name"])
+    words = {key: nodes.read_text(parts[key]) if key in parts else "" for key in ("short_name", "unit", "category")}
+    return GivenProduct(
+        name=name,
+        price=nodes.read_int(parts["price"], f"the price of {name}", least=1),
+        short_name=words["short_name"] or name,
+        unit=words["unit"],
+        category=words["category"],
+        also=tuple(nodes.read_text(word) for word in nodes.read_sequence(parts["also"], "also")) if "also" in parts else (),
     )
 
 

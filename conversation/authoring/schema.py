@@ -447,12 +447,15 @@ def _given(bundle: Bundle) -> Schema:
     phone: Schema = {"type": "string", "pattern": r"^\+254\d{9}$"}
     customer = record({"phone": phone, "first_name": WORD, "language": one_of(bundle.languages)}, needs=["phone"])
     lines: Schema = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+    product: dict[str, JSON] = {"price": {"type": "integer", "minimum": 1}, "also": listed(WORD)}
+    product |= dict.fromkeys(("name", "short_name", "unit", "category"), WORD)
     properties: dict[str, JSON] = {
         "now": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d", "description": "2026-03-02 09:15, in Nairobi"},
         "customer": customer,
         "vendor": {"type": "string"},
         "order": record({"DRAFT": lines, "CONFIRMED": lines}, minProperties=1, maxProperties=1),
         "stock": STOCK,
+        "products": listed(record(product, needs=["name", "price"])),
     }
     return record(properties, needs=["now", "customer", "vendor"])
 

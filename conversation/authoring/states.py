@@ -210,7 +210,7 @@ class StateReader(FormReader):
             self.add("C6", found, f"`{event}` can also end in {' and '.join(missing)}", "add it under `outcomes`")
         return (
             WaitFor(event=event, key=key[0], outcomes=outcomes, at=found.at)
-            if key and len(outcomes) == len(spec.outcomes)
+            if key and len(outcomes) + len(missing) == len(spec.outcomes)
             else None
         )
 

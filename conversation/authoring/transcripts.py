@@ -234,8 +234,23 @@ class GivenOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenProduct:
+    """A product on the shelf of a shop that only this transcript knows. `also` is what people call it; price in shillings."""
+
+    name: str
+    price: int
+    short_name: str
+    unit: str
+    category: str
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Given:
-    """The world before the first step. `stock` overrides how many of a product are left."""
+    """The world before the first step. `stock` overrides how many of a product are left.
+
+    With `products` the vendor is one of this name that sells these, uncounted; without, one that replays know.
+    """
 
     now: datetime
     phone: str  # msisdn
@@ -244,6 +259,7 @@ class Given:
     vendor: str
     order: GivenOrder | None
     stock: Mapping[str, int]
+    products: tuple[GivenProduct, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from conversation.engine.flow import Bundle
-from conversation.publishing.bundles import build
+from conversation.publishing.bundles import build, build_kept
 from conversation.publishing.plan import Plan, make_plan
 from conversation.publishing.routes import Route, Routes
 from router import publications
@@ -35,7 +35,7 @@ def propose(databases: Databases, files: Mapping[str, bytes], migrations: Mappin
     for old_hash in {*(each.bundle_hash for each in standing), *(each.bundle_hash for each in history[-1:])}:
         kept = publications.get_files(databases, old_hash)
         if kept is not None:
-            ways[old_hash] = routes.leave(build(kept))
+            ways[old_hash] = routes.leave(build_kept(kept))
     live_hash = history[-1].bundle_hash if history else None
     return Proposal(
         bundle=bundle,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from conversation.authoring.problems import FlowErrors
 from conversation.engine.flow import Bundle
 from conversation.engine.snapshot import Snapshot
-from conversation.publishing.bundles import build
+from conversation.publishing.bundles import build_kept
 from conversation.publishing.migrations import read_migrations
 from conversation.publishing.moves import STAYS, Comparison, Fate, Moved, Verdict, graver
 from router import publications
@@ -112,7 +112,7 @@ class Routes:
 
     def _find(self, bundle_hash: str) -> Bundle | None:
         files = publications.get_files(self._databases, bundle_hash)
-        return build(files) if files is not None else None
+        return build_kept(files) if files is not None else None
 
     @staticmethod
     def _compare(old: Bundle, new: Bundle, rules: Mapping[str, bytes]) -> Comparison:

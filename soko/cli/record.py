@@ -1,6 +1,9 @@
 """`soko record`: a conversation that took place, as a transcript."""
 
 import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
@@ -10,6 +13,9 @@ import typer
 from soko.cli.failures import FAILED, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from soko.replay.stage import Stage
     from soko.settings import Settings
 
 commands = typer.Typer()
@@ -25,20 +31,22 @@ def record(
     end: Annotated[int | None, typer.Option("--to", help="leave out the turns after this one")] = None,
     flows: Annotated[Path, typer.Option(help="the folder with app.yaml")] = Path("flows"),
 ) -> None:
-    """Write a conversation down as a transcript that passes, with stand-ins for everything private in it.
+    """Write a conversation down as a transcript that passes on the flows that were live, with stand-ins for everything private.
 
     Phones, names, places, receipts and words that no reply understood become stand-ins; what M-Pesa answered becomes its
-    `mpesa:`, the time between turns its `clock:`. Exit 1: it cannot be written down, and nothing was.
+    `mpesa:`, the time between turns its `clock:`; what the vendor sells comes along where replays know no such shop.
+    Exit 1: it cannot be written down, and nothing was.
     """
     from conversation.authoring.problems import FlowErrors
     from conversation.kept_turns import find_vendor, read_conversation, read_lexicons
-    from router import conversations, customers
+    from conversation.publishing.bundles import build_kept
+    from router import catalog, conversations, customers, publications
     from router.ids import ConversationId
     from router.work import unit_of_work
-    from soko.assembly import load_flows, open_databases
+    from soko.assembly import open_databases
     from soko.embedded import engines
     from soko.logs import configure
-    from soko.replay.record import CannotRecord, Told, push_answers
+    from soko.replay.record import CannotRecord, Told, push_answers, to_products
     from soko.replay.record import record as write_down
     from soko.replay.stage import open_stage_at
     from soko.settings import load_settings
@@ -46,10 +54,6 @@ def record(
     configure(stream=sys.stderr, level="CRITICAL")
     file = _place(out, flows)
     settings, conversation_id = load_settings(), ConversationId(conversation)
-    try:
-        bundle = load_flows(flows)
-    except FlowErrors as errors:
-        fail(str(errors))
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         vendor_id = find_vendor(databases, conversation_id)
         with unit_of_work(databases, vendor_id) as work:
@@ -60,20 +64,62 @@ def record(
             lexicons = read_lexicons(work)
             customer = customers.get(work, conversations.get(work, conversation_id).customer_id)
             told = Told(name=customer.name or "", pushes=push_answers(work, turns))
-    if turns[-1].bundle != bundle.hash:
-        typer.echo(f"soko: it was last taken with flows {turns[-1].bundle}; {flows} holds {bundle.hash}", err=True)
+        shelf = to_products(catalog.read_items(databases, vendor_id))
+        lived = publications.get_files(databases, turns[-1].bundle)
     name = f"recorded {turns[0].at:%Y-%m-%d}, {str(conversation_id)[:8]}"
-    with engines(_for_stage(settings)) as urls, open_stage_at(urls) as stage:
+    with engines(_for_stage(settings)) as urls, open_stage_at(urls) as stage, _live_then(lived, flows) as then:
+        vendor = next((str(turn.steps[0].vendor["name"]) for turn in turns if turn.steps), "")
+        if shelf != to_products(stage.sells(vendor)):
+            told = replace(told, products=shelf)
+        played_at = str(then / "tests" / file.name)
         try:
-            text = write_down(turns, told=told, bundle=bundle, lexicons=lexicons, stage=stage, file=str(file), name=name)
+            if lived is not None:
+                stage.take(then, build_kept(lived))
+            bundle = stage.flows_in(then)
+            text = write_down(turns, told=told, bundle=bundle, lexicons=lexicons, stage=stage, file=played_at, name=name)
+        except FlowErrors as errors:
+            fail(f"the flows of this conversation, {turns[-1].bundle}, do not load in this program:\n{errors}")
         except CannotRecord as error:
             fail(f"this conversation cannot be written down: {error}", FAILED)
+        passes = _tell_whether_it_passes(stage, text, file, turns[-1].bundle)
     if out is None:
         typer.echo(text, nl=False)
+        typer.echo(f"soko: {passes}", err=True)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
-        typer.echo(f"wrote {out}; it passes")
+        typer.echo(f"wrote {out}; {passes}")
+
+
+@contextmanager
+def _live_then(files: "Mapping[str, bytes] | None", flows: Path) -> "Iterator[Path]":
+    """The folder of the flows that were live: those kept with the publication, or the given ones when none are kept."""
+    if files is None:
+        yield flows
+        return
+    with tempfile.TemporaryDirectory(prefix="soko-record-") as folder:
+        for name, data in files.items():
+            file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        yield Path(folder) / next(iter(files)).partition("/")[0]
+
+
+def _tell_whether_it_passes(stage: "Stage", text: str, file: Path, bundle: str) -> str:
+    """It passes on the flows that were live. On those it will stand beside it need not: then it tells what has changed."""
+    from conversation.authoring.problems import FlowErrors
+    from conversation.authoring.read_transcripts import parse_transcripts
+
+    (transcript,) = parse_transcripts(text, file=str(file))
+    try:
+        if stage.bundle(transcript).hash == bundle:
+            return "it passes"
+        failure = stage.play(transcript).failure
+    except FlowErrors as errors:
+        return f"it passes on flows {bundle}, which were live; the flows beside it do not load:\n{errors}"
+    if failure is None:
+        return f"it passes on flows {bundle}, which were live, and on those beside it"
+    return f"it passes on flows {bundle}, which were live, and not on those beside it:\n{failure.report}"
 
 
 def _place(out: Path | None, flows: Path) -> Path:

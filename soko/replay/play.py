@@ -114,7 +114,7 @@ def watch(transcript: Transcript, databases: Databases, props: Props) -> Watched
 def _rehearsal_of(transcript: Transcript, databases: Databases) -> Iterator[Rehearsal]:
     with rehearse(databases) as rehearsal:
         yield rehearsal
-    if transcript.given.stock or any(isinstance(step, VendorChanges) for step in transcript.chat):
+    if transcript.given.stock or transcript.given.products or any(isinstance(step, VendorChanges) for step in transcript.chat):
         databases.cache.forget()
 
 

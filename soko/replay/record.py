@@ -25,6 +25,7 @@ from conversation.authoring.transcripts import (
     CustomerWrites,
     Given,
     GivenOrder,
+    GivenProduct,
     MpesaTells,
     Outcome,
     PersonIsDone,
@@ -39,6 +40,7 @@ from conversation.engine.flow import Bundle
 from conversation.engine.lexicon import Lexicon
 from conversation.engine.values import JSON
 from conversation.recorded import RecordedTurn
+from router.catalog import CatalogItem
 from router.ids import IntentId
 from router.payment_intents.trail import list_noted
 from router.work import Work
@@ -62,10 +64,14 @@ class CannotRecord(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What a conversation's turns do not hold: who the customer is, and what M-Pesa answered to each prompt, by attempt."""
+    """What a conversation's turns do not hold: who the customer is, and what M-Pesa answered to each prompt, by attempt.
+
+    `products` are what the vendor sells now, given when replays do not know this vendor by its name and with these products.
+    """
 
     name: str
     pushes: Mapping[str, PushOutcome]
+    products: tuple[GivenProduct, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -153,7 +159,8 @@ class _Writer:
             phone=self.redaction.disguise.phone(customer["phone"] or "254"),
             first_name=NAME if customer["first_name"] else None,
             language=customer["language"],
-            vendor="-".join(str(step.vendor["name"]).lower().split()),
+            vendor=str(step.vendor["name"]) if self.told.products else "-".join(str(step.vendor["name"]).lower().split()),
+            products=self.told.products,
             order=GivenOrder(line=1, status=status, lines=lines) if lines else None,
             stock={},
         )
@@ -289,6 +296,21 @@ def _refuse_private(text: str, names: frozenset[str]) -> None:
     found = [*find_phones(text), *find_receipts(text)]
     if found or Disguise(names=names - {NAME}).text(said) != said:
         raise CannotRecord("something private would stand in the transcript")
+
+
+def to_products(items: Sequence[CatalogItem]) -> tuple[GivenProduct, ...]:
+    """What a vendor sells, as a transcript gives it: how much is left is not told, for it was another number then."""
+    return tuple(
+        GivenProduct(
+            name=item.name,
+            price=item.price,
+            short_name=item.short_name,
+            unit=item.unit,
+            category=item.category,
+            also=item.aliases,
+        )
+        for item in items
+    )
 
 
 def push_answers(work: Work, turns: Sequence[RecordedTurn]) -> dict[str, PushOutcome]:

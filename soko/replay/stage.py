@@ -3,7 +3,6 @@
 import linecache
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,8 @@ from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
-from router import rehearsal_databases
+from router import catalog, rehearsal, rehearsal_databases
+from router.catalog import CatalogItem
 from router.databases import Databases
 from soko.embedded import Urls, engines
 from soko.errors import NotReady
@@ -33,7 +33,7 @@ class Stage:
         self._databases = databases
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
         self._shelves = Shelves()
-        self._load = cache(lambda folder: load_bundle(folder, CATALOGUE))
+        self._loaded: dict[Path, Bundle] = {}
 
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
@@ -49,7 +49,7 @@ class Stage:
         if len(folders) != 1:
             raise NotReady(f"Coverage is of one folder of flows, not of {', '.join(map(str, sorted(folders))) or 'none'}.")
         return measure(
-            self._load(folders.pop()),
+            self.flows_in(folders.pop()),
             (turn for one in played for turn in one.heard),
             line_of=lambda at: linecache.getline(at.file, at.line),
         )
@@ -60,8 +60,19 @@ class Stage:
 
     def flows_in(self, folder: Path) -> Bundle:
         """Return the flows of a folder, loaded once. Errors: FlowErrors when they do not load."""
-        bundle: Bundle = self._load(folder.resolve())
-        return bundle
+        folder = folder.resolve()
+        if folder not in self._loaded:
+            self._loaded[folder] = load_bundle(folder, CATALOGUE)
+        return self._loaded[folder]
+
+    def take(self, folder: Path, bundle: Bundle) -> None:
+        """Play the transcripts of a folder with this bundle, which was published, whatever newer checks say of it."""
+        self._loaded[folder.resolve()] = bundle
+
+    def sells(self, vendor: str) -> tuple[CatalogItem, ...]:
+        """What the vendor of this name sells here; nothing when there is no such vendor."""
+        named = [vendor_id for vendor_id, name in rehearsal.list_vendors(self._databases).items() if name == vendor]
+        return catalog.read_items(self._databases, named[0]) if named else ()
 
     def close(self) -> None:
         """Close the connections."""

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from conversation import people
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
-from conversation.authoring.transcripts import GivenOrder, Transcript
+from conversation.authoring.transcripts import Given, GivenOrder, Transcript
 from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.live_flows import LiveFlows
@@ -78,7 +78,7 @@ class World:
         self.last_heard_at = given.now
         self._databases = databases
         self._phone, self._name = given.phone, given.first_name
-        self._vendor_id = _find_vendor(databases, given.vendor)
+        self._vendor_id = _make_vendor(databases, given) if given.products else _find_vendor(databases, given.vendor)
         self._number_id = _number_of(databases, self._vendor_id)
         self._turns = Turns(
             databases=databases,
@@ -306,6 +306,25 @@ class World:
         if found is None:
             raise Impossible(f"the shop has no product {name!r}{did_you_mean(name, [item.short_name for item in items])}")
         return found
+
+
+def _make_vendor(databases: Databases, given: Given) -> VendorId:
+    """A vendor that only this transcript knows: one of those that replays know, under its name and with its shelf."""
+    vendor_id = next(iter(rehearsal.list_vendors(databases)))
+    products = [
+        {
+            "name": each.name,
+            "short_name": each.short_name,
+            "unit": each.unit,
+            "price": each.price,
+            "category": each.category,
+            "aliases": list(each.also),
+        }
+        for each in given.products
+    ]
+    rehearsal.become(databases, vendor_id, given.vendor, products)
+    databases.cache.forget()
+    return vendor_id
 
 
 def _find_vendor(databases: Databases, slug: str) -> VendorId:

@@ -19,6 +19,7 @@ from conversation.authoring.transcripts import (
     CustomerWrites,
     Equal,
     Given,
+    GivenProduct,
     Matches,
     MpesaRepeats,
     MpesaTells,
@@ -62,10 +63,23 @@ def _given(given: Given) -> str:
     parts = [
         f"now: {given.now.astimezone(NAIROBI):%Y-%m-%d %H:%M} {NAIROBI.key}",
         f"customer: {{{', '.join(f'{key}: {value}' for key, value in customer.items())}}}",
-        f"vendor: {given.vendor}",
+        f"vendor: {_quoted(given.vendor) if given.products else given.vendor}",
     ]
     parts += [f"order: {{{given.order.status}: {_quantities(given.order.lines)}}}"] if given.order is not None else []
     parts += [f"stock: {_quantities(given.stock)}"] if given.stock else []
+    if given.products:
+        lines = ",\n".join(f"    {_product(each)}" for each in given.products)
+        parts.append(f"products: [\n{lines}\n  ]")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _product(product: GivenProduct) -> str:
+    words = {"name": product.name, "short_name": product.short_name, "unit": product.unit, "category": product.category}
+    if product.short_name == product.name:
+        del words["short_name"]
+    parts = [f"{key}: {_quoted(word)}" for key, word in words.items() if word]
+    parts.append(f"price: {product.price}")
+    parts += [f"also: [{', '.join(_quoted(word) for word in product.also)}]"] if product.also else []
     return f"{{{', '.join(parts)}}}"
 
 

@@ -14,9 +14,10 @@ import pytest
 from conversation.authoring.differences import compare
 from conversation.authoring.load import read_published
 from conversation.authoring.problems import FlowErrors
+from conversation.engine.flow import CallService
 from conversation.kept_turns import read_conversation, read_lexicons
 from conversation.live_flows import LiveFlows
-from conversation.publishing.bundles import build
+from conversation.publishing.bundles import build, build_kept
 from conversation.publishing.moves import Fate
 from conversation.publishing.publish import Proposal, propose, publish
 from conversation.recorded import Move
@@ -350,6 +351,18 @@ def test_a_slot_of_another_type_needs_a_rule_and_is_worked_out_by_it(town: Town)
 def test_a_bundle_that_the_check_refuses_cannot_be_published(town: Town) -> None:
     with pytest.raises(FlowErrors):
         town.publish(edited(SHOP, (b"pay, go: charge}", b"pay, go: chrage}")))
+
+
+def test_what_an_older_program_published_is_loaded_whole_where_the_check_asks_for_more_by_now() -> None:
+    no_locked = b"          locked: locked  # no transcript of locked: its question has no such button\n"
+    older = edited(SHOP, (no_locked + b"          error: closed_today", b"          error: closed_today"))
+    with pytest.raises(FlowErrors, match=r"`orders\.confirm` can also end in locked"):
+        build(older)
+    kept = build_kept(older).flows["shop"].states["confirm"].do
+    (call,) = [action for action in kept if isinstance(action, CallService)]
+    assert set(call.otherwise) == {"changed", "out_of_stock", "empty", "error"}
+    waiting = edited(SHOP, (b"cancelled | timed_out | failed: {do", b"cancelled | failed: {do"))
+    assert build_kept(waiting).flows["shop"].states["waiting"].wait is not None
 
 
 def test_two_who_publish_at_once_do_not_undo_each_other(town: Town) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from conversation.authoring.read_transcripts import parse_transcripts
+from conversation.authoring.transcripts import GivenProduct
 from conversation.kept_turns import read_conversation, read_lexicons
 from router.databases import Databases
 from router.ids import VendorId
@@ -56,10 +57,17 @@ HANDOFF = """\
 """
 
 
-def write_down(databases: Databases, vendor_id: VendorId, stage: Stage, *, name: str = "Wanjiku Kamau") -> str:
+def write_down(
+    databases: Databases,
+    vendor_id: VendorId,
+    stage: Stage,
+    *,
+    name: str = "Wanjiku Kamau",
+    products: tuple[GivenProduct, ...] = (),
+) -> str:
     with unit_of_work(databases, vendor_id) as work:
         turns = read_conversation(work, conversation_id(databases, vendor_id))
-        told = Told(name=name, pushes=push_answers(work, turns))
+        told = Told(name=name, pushes=push_answers(work, turns), products=products)
         lexicons = read_lexicons(work)
     with operating(databases, ops=True) as conn:
         conn.execute("SELECT soko_test.reset()")  # transcripts are played where nobody has been before
@@ -143,3 +151,17 @@ def test_a_shop_that_replays_do_not_know_is_told(databases: Databases, vendor_id
 
     with pytest.raises(CannotRecord, match="no vendor 'nobody-ltd'"):
         write_down(databases, vendor_id, transcript_stage)
+
+
+def test_what_another_shop_sells_comes_along(databases: Databases, vendor_id: VendorId, transcript_stage: Stage) -> None:
+    live(databases, to_transcript("  - customer: 2 unga\n"))
+    sold = GivenProduct(name="Unga wa wimbi", price=99, short_name="Unga", unit="2kg", category="", also=("unga", "wimbi"))
+    with databases.ops(vendor_id) as conn:
+        conn.execute("UPDATE turns SET record = jsonb_set(record, '{steps,0,context,vendor,name}', '\"Nobody Ltd\"')")
+
+    text = write_down(databases, vendor_id, transcript_stage, products=(sold,))
+
+    assert "vendor: Nobody Ltd, products: [\n    {name: Unga wa wimbi, short_name: Unga, unit: 2kg, price: 99" in text
+    assert "2 x Unga wa wimbi KES 198" in text
+    (transcript,) = parse_transcripts(text, file=FILE)
+    assert transcript.given.products == (sold,)
