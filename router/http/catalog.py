@@ -22,6 +22,24 @@ from router.work import unit_of_work
 class ItemOut(BaseModel):
     """One item; `price` in whole shillings, `free` how many can be had now, null when they are not counted."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "4d1f7a52-7f7b-4b0e-8a39-6b1f6ad0a001",
+                    "sku": "chai-50",
+                    "name": "Chai 50g",
+                    "short_name": "Chai 50g",
+                    "unit": "50g",
+                    "price": 45,
+                    "free": 12,
+                    "category": "Vinywaji",
+                    "aliases": ["chai", "tea"],
+                }
+            ]
+        }
+    )
+
     id: UUID
     sku: str
     name: str
@@ -58,6 +76,8 @@ class ItemIn(Entry):
 
 class ItemWritten(BaseModel):
     """added, changed or same."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sku": "chai-50", "outcome": "added"}]})
 
     sku: str
     outcome: str

@@ -22,6 +22,20 @@ from router.work import unit_of_work
 class CustomerOut(BaseModel):
     """`phone` is digits with country code, null when WhatsApp does not tell it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "7f3e7e7a-58c1-4a2f-9a53-0a3c1f6f1d22",
+                    "phone": "254703283383",
+                    "name": "Mteja",
+                    "language": "sw",
+                    "created_at": "2026-11-20T09:30:00Z",
+                }
+            ]
+        }
+    )
+
     id: UUID
     phone: str | None
     name: str | None
@@ -39,6 +53,14 @@ class Everything(BaseModel):
 
 class ErasedOut(BaseModel):
     """Whom this id stood for is forgotten; `rows` were changed or deleted, by table."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"customer_id": "7f3e7e7a-58c1-4a2f-9a53-0a3c1f6f1d22", "rows": {"customers": 1, "orders": 2, "inbox": 7}}
+            ]
+        }
+    )
 
     customer_id: UUID
     rows: dict[str, int]

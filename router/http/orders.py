@@ -105,6 +105,28 @@ class LineOut(BaseModel):
 class OrderOut(BaseModel):
     """An order; amounts in whole Kenyan shillings."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0c0d8a1e-5a3e-4d5f-9d0b-2a8f0e3b7c11",
+                    "vendor_id": "c7af4716-f9ab-465d-9afb-f1047bf37a40",
+                    "customer_id": "7f3e7e7a-58c1-4a2f-9a53-0a3c1f6f1d22",
+                    "number": "S0001",
+                    "status": "DRAFT",
+                    "source": "api",
+                    "lines": [{"item_id": None, "name": "Order", "unit": "", "qty": 1, "price": 30, "total": 30}],
+                    "total": 30,
+                    "currency": "KES",
+                    "receipt": None,
+                    "created_at": "2026-11-20T09:30:00Z",
+                    "confirmed_at": None,
+                    "paid_at": None,
+                }
+            ]
+        }
+    )
+
     id: UUID
     vendor_id: UUID
     customer_id: UUID

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from router.http.api import Api
+from router.http.problems import Problem
 from router.http.routes import build_routes
 
 HEAD = """# The HTTP API
@@ -20,16 +21,22 @@ the same key and request get the first answer again, with `Idempotent-Replayed: 
 """
 
 
-def describe(api: Api) -> dict[str, Any]:
-    """Return the OpenAPI of every route."""
+def build_app(api: Api) -> FastAPI:
+    """Return an app with every route and nothing else."""
     app = FastAPI(title="Soko", summary="Shops inside WhatsApp, paid by M-Pesa", version="0.1.0")
     app.include_router(build_routes(api))
-    return app.openapi()
+    return app
+
+
+def describe(api: Api) -> dict[str, Any]:
+    """Return the OpenAPI of every route."""
+    return build_app(api).openapi()
 
 
 def to_page(told: dict[str, Any]) -> str:
     """Draw the page."""
-    schemas = told["components"]["schemas"]
+    problem = Problem.model_json_schema(mode="serialization")
+    schemas = told["components"]["schemas"] | {"Problem": problem} | problem["$defs"]
     parts = [HEAD]
     for path, methods in told["paths"].items():
         for method, operation in methods.items():

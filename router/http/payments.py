@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from router import capabilities, listing
 from router.errors import Refused
@@ -20,6 +20,22 @@ from router.work import unit_of_work
 
 class PaymentOut(BaseModel):
     """`amount` in whole shillings; `confirmed_by` tells how we know. Without an order, `unmatched_because` tells why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "b7e0c3a4-63d1-4c6e-8f0a-5d2e9a7c4d33",
+                    "order_id": "0c0d8a1e-5a3e-4d5f-9d0b-2a8f0e3b7c11",
+                    "amount": 430,
+                    "currency": "KES",
+                    "receipt": "UKN7IKCAXR",
+                    "confirmed_by": "callback",
+                    "paid_at": "2026-11-20T09:31:00Z",
+                }
+            ]
+        }
+    )
 
     id: UUID
     order_id: UUID | None

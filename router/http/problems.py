@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from router.errors import Refused, Throttled, Unavailable
 
@@ -54,19 +55,28 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
+def _schema() -> dict[str, Any]:
+    """Return the shape of a problem, whole: FastAPI names only shapes that are application/json."""
+    shape = Problem.model_json_schema(mode="serialization")
+    shape.pop("$defs")
+    shape["properties"]["errors"]["items"] = FieldError.model_json_schema()
+    return shape
+
+
+PROBLEM: Final = _schema()
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Problem, "description": "The key is missing, wrong, expired or revoked"},
-    403: {"model": Problem, "description": "The key, the body or the capabilities do not allow it for this vendor"},
-    404: {"model": Problem, "description": "There is no such thing at this vendor"},
-    409: {
-        "model": Problem,
-        "description": "What stands there does not allow it, or the Idempotency-Key belongs to another request",
-    },
-    413: {"model": Problem, "description": "The body is larger than 1 MB"},
-    422: {"model": Problem, "description": "A field is wrong; `errors` names it"},
-    429: {"model": Problem, "description": "Too often: wait for the seconds of Retry-After"},
-    500: {"model": Problem, "description": "Our bug: the log has it"},
-    503: {"model": Problem, "description": "A database is away: try again"},
+    status: {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
+    for status, description in {
+        401: "The key is missing, wrong, expired or revoked",
+        403: "The key, the body or the capabilities do not allow it for this vendor",
+        404: "There is no such thing at this vendor",
+        409: "What stands there does not allow it, or the Idempotency-Key belongs to another request",
+        413: "The body is larger than 1 MB",
+        422: "A field is wrong; `errors` names it",
+        429: "Too often: wait for the seconds of Retry-After",
+        500: "Our bug: the log has it",
+        503: "A database is away: try again",
+    }.items()
 }
 log = structlog.get_logger(__name__)
 
@@ -84,7 +94,18 @@ class _TooLarge(Exception):
 
 
 class ProblemRoute(APIRoute):
-    """A route whose errors are problem details, in whatever app it is mounted."""
+    """A route whose errors are problem details, in whatever app it is mounted. `allowed`: what its path can do at all."""
+
+    allowed: frozenset[str] = frozenset()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a method that this path does not have, or go on."""
+        if scope["method"] in (self.methods or ()):
+            return await super().handle(scope, receive, send)
+        allow = ", ".join(sorted(self.allowed))
+        answer = _answer(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"this path does {allow}", ())
+        answer.headers["Allow"] = allow
+        return await answer(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from router.http.api import Api
 from router.http.callers import build_caller
@@ -31,6 +31,31 @@ class UsageLineOut(BaseModel):
 
 class UsageOut(BaseModel):
     """`closed_at` null: the month may still grow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "month": "2026-11",
+                    "closed_at": None,
+                    "currency": "KES",
+                    "lines": [
+                        {
+                            "used_in": "2026-11",
+                            "adjustment": False,
+                            "meter": "payment",
+                            "category": "",
+                            "quantity": 3,
+                            "per": 1,
+                            "cents": 250,
+                            "amount_cents": 750,
+                        }
+                    ],
+                    "total_cents": 750,
+                }
+            ]
+        }
+    )
 
     month: str
     closed_at: datetime | None

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Path, Response, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from router import capabilities, listing
 from router.databases import DbTarget
@@ -18,12 +18,34 @@ from router.ids import VendorId
 from router.json_values import storable_text
 from router.vendors import IsolationLevel, get_vendor
 
+
+def _text(value: object) -> object:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("write a time as 2027-01-01T00:00:00+03:00")
+    return value
+
+
+When = Annotated[AwareDatetime | None, BeforeValidator(_text)]  # pydantic would take a number of seconds
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
 class VendorOut(BaseModel):
     """Who sells here; where its data lives is not told."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "c7af4716-f9ab-465d-9afb-f1047bf37a40",
+                    "name": "Mama Duka",
+                    "isolation_level": "shared",
+                    "language": "en",
+                    "created_at": "2026-11-20T09:30:00Z",
+                }
+            ]
+        }
+    )
 
     id: UUID
     name: str
@@ -87,8 +109,8 @@ class GrantIn(BaseModel):
     )
 
     enabled: Annotated[bool, Field(strict=True)]
-    valid_from: AwareDatetime | None = None
-    valid_until: AwareDatetime | None = None
+    valid_from: When = None
+    valid_until: When = None
     most_a_day: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000)] = None
 
     @model_validator(mode="after")
@@ -100,6 +122,21 @@ class GrantIn(BaseModel):
 
 class CapabilityOut(BaseModel):
     """One grant of a vendor; one that is not listed is off. `denied`: how often it was refused in the last 30 days."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "capability_key": "commerce.orders",
+                    "enabled": True,
+                    "valid_from": None,
+                    "valid_until": "2027-01-01T00:00:00Z",
+                    "most_a_day": 500,
+                    "denied": 0,
+                }
+            ]
+        }
+    )
 
     capability_key: str
     enabled: bool

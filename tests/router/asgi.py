@@ -32,6 +32,10 @@ class Client:
         body = {} if method == "GET" else {"json": json}
         return asyncio.run(self._send(method, path, headers=dict(headers), **body))
 
+    def request(self, method: str, url: str, **how: Any) -> httpx.Response:
+        """Send anything that httpx can."""
+        return asyncio.run(self._send(method, url, **how))
+
     async def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app)
         async with httpx.AsyncClient(transport=transport, base_url="http://soko.test") as client:
