@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 ONE_PROMPT: Final = timedelta(seconds=90)  # a phone shows one prompt at a time; a second one ends with code 1001
 SAME_AMOUNT: Final = timedelta(minutes=2)  # M-Pesa refuses the same amount from the same phone within this, with code 17
 LEASE: Final = timedelta(seconds=30)
+# The number stands in the attempt, sealed; the address holds the callback's token.
+NOT_NOTED: Final = frozenset({"CallBackURL", "PartyA", "PhoneNumber"})
 LOOK_AGAIN_AFTER: Final = timedelta(seconds=5)
 NO_TOKEN_WAIT: Final = timedelta(seconds=10)
 DESCRIPTION: Final = "Order payment"  # 13 characters, the most Daraja takes
@@ -177,7 +179,7 @@ def _claim(work: Work, intent_id: IntentId, request: StkRequest, callback_token:
         work,
         intent,
         token_sha256=sha256(callback_token.encode()).digest(),
-        terms={name: value for name, value in open_terms(request).items() if name != "CallBackURL"},
+        terms={name: value for name, value in open_terms(request).items() if name not in NOT_NOTED},
         look_again_at=now + DISPATCHED_AT_MOST,
         now=now,
     )

@@ -7,14 +7,14 @@ from uuid import uuid4
 
 from router.errors import Broken
 from router.ids import CustomerId
-from router.json_values import storable_text
+from router.json_values import Phone, storable_text
 from router.work import Work
 
 # The one that wrote last comes first: it goes on when two rows turn out to be one person.
 FIND: Final = """
     SELECT c.id, c.phone, c.bsuid, c.name, c.language FROM customers c
     LEFT JOIN conversations v ON v.vendor_id = c.vendor_id AND v.customer_id = c.id
-    WHERE c.vendor_id = %(vendor_id)s AND (c.phone = %(phone)s OR c.bsuid = %(bsuid)s)
+    WHERE c.vendor_id = %(vendor_id)s AND (c.phone = ANY(%(phones)s) OR c.bsuid = %(bsuid)s)
     ORDER BY v.last_inbound_at DESC NULLS LAST, c.created_at, c.id
     """
 GET: Final = "SELECT id, phone, bsuid, name, language FROM customers WHERE vendor_id = %s AND id = %s"
@@ -52,7 +52,11 @@ def recognise(work: Work, *, phone: str | None, bsuid: str | None, name: str | N
     """
     if phone is None and bsuid is None:
         raise Broken("a customer has a phone or a business-scoped user id")
-    said = {"phone": phone, "bsuid": bsuid, "name": None if name is None else storable_text(name)}
+    said = {
+        "phone": None if phone is None else Phone(phone),
+        "bsuid": bsuid,
+        "name": None if name is None else storable_text(name),
+    }
     # Twice: a row that another transaction is inserting becomes visible when our INSERT has waited for it.
     for _ in range(2):
         found = _find(work, phone=phone, bsuid=bsuid)
@@ -89,7 +93,8 @@ def set_language(work: Work, customer_id: CustomerId, language: str) -> None:
 
 
 def _find(work: Work, *, phone: str | None, bsuid: str | None) -> list[Customer]:
-    rows = work.conn.execute(FIND, {"vendor_id": work.vendor_id, "phone": phone, "bsuid": bsuid})
+    phones = [] if phone is None else work.databases.forms(phone)
+    rows = work.conn.execute(FIND, {"vendor_id": work.vendor_id, "phones": phones, "bsuid": bsuid})
     return [Customer(**row) for row in rows]
 
 

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Lock
 from time import monotonic, sleep
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import UUID
 
 import psycopg
@@ -20,8 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from router.connections import IDLE_SECONDS, Connections, why_not
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
+from router.json_values import Sealed
 from router.roles import is_missing_role, step_down
 from router.short_cache import ShortCache
+
+if TYPE_CHECKING:
+    from router.sealed import Sealer
 
 DEDICATED_SIZE: Final = 4  # connections of one process to one dedicated database
 MOST_WAITING: Final = 200  # callers in line for the shared databases: as many threads as a process may ever have
@@ -89,14 +94,19 @@ class Databases:
         resolve_secret: Callable[[str], str],
         pool_size: int = 10,
         strict_login: bool = False,
+        sealer: "Sealer | None" = None,
     ) -> None:
-        """Take libpq's URLs. `strict_login`: refuse a login that could take back the power it has put down."""
+        """Take libpq's URLs. `strict_login`: refuse a login that could take back the power it has put down.
+
+        `sealer` None: phone numbers are written as they are.
+        """
         self.cache = ShortCache()
         self._platform_url = platform_url
         self._ops_url = ops_url
         self._resolve_secret = resolve_secret
         self._pool_size = pool_size
         self._strict_login = strict_login
+        self.sealer = sealer
         self._open: OrderedDict[OpsTarget | None, Connections] = OrderedDict()
         self._inherited: list[OrderedDict[OpsTarget | None, Connections]] = []
         self._retired_at = monotonic()
@@ -148,6 +158,18 @@ class Databases:
         return make_conninfo(
             host=settings.host, port=settings.port, dbname=settings.database, user=settings.user, password=password
         )
+
+    def forms(self, name: str) -> Sequence[str]:
+        """Give every form in which a phone number can stand in a row, to look for it."""
+        return [name] if self.sealer is None else self.sealer.forms(name)
+
+    def hide(self, text: str) -> str:
+        """Give a text as it will be stored, with no phone number in it."""
+        return text if self.sealer is None else Sealed(self.sealer.hide(text))
+
+    def digest(self, text: str) -> bytes:
+        """Hash a text that may hold a phone number."""
+        return sha256(self.hide(text).encode()).digest()
 
     def close(self) -> None:
         """Close every connection. A closed Databases answers Unavailable."""
@@ -259,6 +281,9 @@ class Databases:
             raise
         try:
             self._step_down(conn, target)
+            if self.sealer is not None:
+                # The platform's texts are the vendors' own words, and its columns are as long as a chat's list allows.
+                self.sealer.register(conn, plain_text=target is None)
         except BaseException:
             conn.close()
             raise

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from hashlib import sha256
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
 from router.errors import Refused
+from router.json_values import JsonText
 from router.work import Work
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -29,12 +29,12 @@ def once(
     """
     if key is None:
         return do(), False
-    digest = sha256(request.encode()).digest()
+    digest = work.databases.digest(request)
     if work.conn.execute(RESERVE, (work.vendor_id, key, digest, now)).rowcount == 0:
         row = work.conn.execute(FIND, (work.vendor_id, key)).fetchone()
         if row is None or row["request_sha256"] != digest:
             raise Refused("idempotency_key_reused", "this Idempotency-Key was used for another request")
         return kind.model_validate(row["answer"]), True
     answer = do()
-    work.conn.execute(KEEP, (answer.model_dump_json(), work.vendor_id, key))
+    work.conn.execute(KEEP, (JsonText(answer.model_dump_json()), work.vendor_id, key))
     return answer, False

@@ -1,4 +1,4 @@
-"""JSON as Python values, and what PostgreSQL cannot store of it."""
+"""JSON as Python values, what PostgreSQL cannot store of it, and texts that are stored in a way of their own."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,24 @@ from typing import TypeAlias
 from psycopg.types.json import Jsonb
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+class Sealed(str):
+    """Text that is as it should be stored."""
+
+    __slots__ = ()
+
+
+class Phone(str):
+    """A whole phone number, of whatever country."""
+
+    __slots__ = ()
+
+
+class JsonText(str):
+    """JSON as text, on its way into a jsonb."""
+
+    __slots__ = ()
 
 
 def storable_text(value: str) -> str:
@@ -27,14 +45,14 @@ def storable(value: JSON) -> JSON:
     return value
 
 
-def to_json(value: JSON) -> str:
+def to_json(value: JSON) -> JsonText:
     """Write JSON that PostgreSQL takes. Nearly every value does without the slow walk for what nobody can store."""
     text = json.dumps(value, ensure_ascii=False, default=_plain)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(storable(value))
-    return json.dumps(storable(value)) if "\\u0000" in text else text
+        return JsonText(json.dumps(storable(value)))
+    return JsonText(json.dumps(storable(value)) if "\\u0000" in text else text)
 
 
 def to_jsonb(value: JSON) -> Jsonb:

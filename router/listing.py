@@ -23,7 +23,7 @@ ORDERS: Final = """
     """
 CUSTOMERS: Final = """
     SELECT id, phone, name, language, created_at FROM customers WHERE vendor_id = %(vendor_id)s AND merged_into IS NULL
-      AND (%(phone)s::text IS NULL OR phone = %(phone)s)
+      AND (%(phones)s::text[] IS NULL OR phone = ANY(%(phones)s))
       AND (%(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s, %(id)s)) ORDER BY created_at, id LIMIT %(limit)s
     """
 CUSTOMER: Final = """

@@ -132,7 +132,7 @@ class Rehearsal(Databases):
     """Hands out the same two connections for ever, each transaction a savepoint; every vendor lives in the one ops database."""
 
     def __init__(self, databases: Databases, *, platform: Connection[DictRow], ops: Connection[DictRow]) -> None:
-        super().__init__(platform_url="", ops_url="", resolve_secret=lambda reference: reference)
+        super().__init__(platform_url="", ops_url="", resolve_secret=lambda reference: reference, sealer=databases.sealer)
         self.cache = databases.cache
         self._platform = platform
         self._ops = ops

@@ -33,7 +33,7 @@ SCAN_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"  # rows without a c
 PERSON: Final = """
     WITH RECURSIVE person AS (
       SELECT id, phone, bsuid, merged_into FROM customers
-      WHERE vendor_id = %(vendor_id)s AND (phone = %(phone)s::text OR id = %(id)s::uuid)
+      WHERE vendor_id = %(vendor_id)s AND (phone = ANY(%(phones)s) OR id = %(id)s::uuid)
       UNION
       SELECT c.id, c.phone, c.bsuid, c.merged_into FROM customers c
       JOIN person p ON c.merged_into = p.id OR c.id = p.merged_into WHERE c.vendor_id = %(vendor_id)s
@@ -86,7 +86,7 @@ class Erased:
 
 @dataclass(frozen=True, kw_only=True)
 class _Person:
-    """The rows that stand for one person at one vendor; `names` is what other rows know them by: phone, user id."""
+    """The rows that stand for one person at one vendor; `names`: their phone and user id, in every form."""
 
     vendor_id: VendorId
     names: Sequence[str]
@@ -105,15 +105,16 @@ class _Person:
 def export(databases: Databases, vendor_id: VendorId, who: Who) -> Rows:
     """Return every row that holds something of this person at this vendor, whole, by table."""
     with unit_of_work(databases, vendor_id) as work:
-        person = _find(work.conn, vendor_id, who)
+        person = _find(work, who)
         found = _read(work.conn, persons.OPS, person.values())
-    return {**found, **export_platform(databases, person.names, vendor_id=vendor_id)}
-
-
-def export_platform(databases: Databases, names: Sequence[str], *, vendor_id: VendorId | None = None) -> Rows:
-    """Return what the platform's own tables hold of somebody: at one vendor, or at all and at none."""
     with databases.platform(vendor_id) as conn:
-        return _read(conn, persons.PLATFORM, _platform_values(names, vendor_id))
+        return {**found, **_read(conn, persons.PLATFORM, _platform_values(person.names, vendor_id))}
+
+
+def export_platform(databases: Databases, phone: str) -> Rows:
+    """Return what the platform's own tables hold of somebody, whatever the vendor, or of nobody's."""
+    with databases.platform() as conn:
+        return _read(conn, persons.PLATFORM, _platform_values(databases.forms(phone), None))
 
 
 def erase(databases: Databases, vendor_id: VendorId, who: Who, *, now: datetime) -> Erased:
@@ -122,7 +123,7 @@ def erase(databases: Databases, vendor_id: VendorId, who: Who, *, now: datetime)
     Open orders are cancelled, unsent messages never leave. Raises Refused: money_in_flight, message_in_flight.
     """
     with unit_of_work(databases, vendor_id) as work:
-        person = _find(work.conn, vendor_id, who)
+        person = _find(work, who)
         for lock in LOCKS:
             work.conn.execute(lock, person.values())
         _require_rest(work, person, now=now)
@@ -136,15 +137,16 @@ def erase(databases: Databases, vendor_id: VendorId, who: Who, *, now: datetime)
             with databases.left_behind(vendor_id) as conn:
                 _write(conn, persons.OPS, _with_belongings(conn, person).values(now))
         # Before the commit that takes the names away, by which these rows are found.
-        counted |= erase_platform(databases, person.names, vendor_id=vendor_id)
+        with databases.platform(vendor_id) as conn:
+            counted |= _write(conn, persons.PLATFORM, _platform_values(person.names, vendor_id))
     log.info("customer_erased", vendor_id=str(vendor_id), customers=[str(each) for each in person.customers], rows=counted)
     return Erased(customers=person.customers, rows=counted)
 
 
-def erase_platform(databases: Databases, names: Sequence[str], *, vendor_id: VendorId | None = None) -> dict[str, int]:
-    """Forget somebody in the platform's own tables: at one vendor, or at all and at none."""
-    with databases.platform(vendor_id) as conn:
-        return _write(conn, persons.PLATFORM, _platform_values(names, vendor_id))
+def erase_platform(databases: Databases, phone: str) -> dict[str, int]:
+    """Forget somebody in the platform's own tables, whatever the vendor, or nobody's."""
+    with databases.platform() as conn:
+        return _write(conn, persons.PLATFORM, _platform_values(databases.forms(phone), None))
 
 
 def _platform_values(names: Sequence[str], vendor_id: VendorId | None) -> dict[str, object]:
@@ -165,14 +167,17 @@ def _require_rest(work: Work, person: _Person, *, now: datetime) -> None:
         raise Refused("message_in_flight", "a message to this customer is on its way: nothing was erased, ask again in a minute")
 
 
-def _find(conn: Connection[DictRow], vendor_id: VendorId, who: Who) -> _Person:
+def _find(work: Work, who: Who) -> _Person:
     phone, key = (None, who) if isinstance(who, UUID) else (who, None)
-    rows = conn.execute(PERSON, {"vendor_id": vendor_id, "phone": phone, "id": key}).fetchall()
-    names = {row[name] for row in rows for name in ("phone", "bsuid")} | {phone}
+    phones = [] if phone is None else work.databases.forms(phone)
+    rows = work.conn.execute(PERSON, {"vendor_id": work.vendor_id, "phones": phones, "id": key}).fetchall()
+    names = sorted({row[name] for row in rows for name in ("phone", "bsuid") if row[name]} | ({phone} if phone else set()))
     person = _Person(
-        vendor_id=vendor_id, names=sorted(name for name in names if name), customers=tuple(CustomerId(row["id"]) for row in rows)
+        vendor_id=work.vendor_id,
+        names=[form for name in names for form in work.databases.forms(name)],
+        customers=tuple(CustomerId(row["id"]) for row in rows),
     )
-    return _with_belongings(conn, person)
+    return _with_belongings(work.conn, person)
 
 
 def _with_belongings(conn: Connection[DictRow], person: _Person) -> _Person:

@@ -12,7 +12,7 @@ ORDER: Final = """
            (SELECT json_agg(json_build_object('qty', l.qty, 'name', l.name, 'total', l.total) ORDER BY l.position)
               FROM order_lines l WHERE l.vendor_id = o.vendor_id AND l.order_id = o.id) AS lines
     FROM orders o JOIN customers c ON c.vendor_id = o.vendor_id AND c.id = o.customer_id
-    WHERE o.vendor_id = %(vendor_id)s AND c.phone = %(phone)s
+    WHERE o.vendor_id = %(vendor_id)s AND c.phone = ANY(%(phones)s)
     ORDER BY o.created_at DESC LIMIT 1
     """
 PAYMENT: Final = """
@@ -29,7 +29,7 @@ MESSAGES: Final = """
     FROM message_log m
     JOIN conversations v ON v.vendor_id = m.vendor_id AND v.id = m.conversation_id
     JOIN customers c ON c.vendor_id = v.vendor_id AND c.id = v.customer_id
-    WHERE m.vendor_id = %(vendor_id)s AND c.phone = %(phone)s
+    WHERE m.vendor_id = %(vendor_id)s AND c.phone = ANY(%(phones)s)
     ORDER BY m.turn, m.direction, m.n
     """
 
@@ -45,7 +45,7 @@ class Story:
 
 def tell(work: Work, *, phone: str) -> Story:
     """Read the story of this customer's newest order. `phone` is 12 digits."""
-    about = {"vendor_id": work.vendor_id, "phone": phone}
+    about = {"vendor_id": work.vendor_id, "phones": work.databases.forms(phone)}
     order = work.conn.execute(ORDER, about).fetchone()
     payment = None if order is None else work.conn.execute(PAYMENT, {**about, "order_id": order["id"]}).fetchone()
     return Story(order=order, payment=payment, messages=work.conn.execute(MESSAGES, about).fetchall())

@@ -15,6 +15,7 @@ from router.databases import Databases
 from router.publications import find_latest
 from router.publications import publish as keep_publication
 from router.rate_limits import RateLimits
+from router.sealed import Sealer
 from router.wakeups import Wakeups, connect
 from soko.clock import utc_now
 from soko.embedded import Urls
@@ -36,6 +37,7 @@ def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
         ops_url=urls.runtime_ops or urls.ops,
         resolve_secret=settings.open_secret,
         strict_login=not settings.is_development,
+        sealer=Sealer(settings.open_phone_keys),
     )
     try:
         yield databases

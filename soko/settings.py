@@ -19,7 +19,7 @@ from soko.errors import NotReady
 
 PREFIX: Final = "SOKO_"
 SECRET_KINDS: Final = ("plain:", "env:", "file:", "vault:")
-SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token")
+SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token", "phone_key")
 REAL_GRAPH_URL: Final = "https://graph.facebook.com"
 REAL_DARAJA_URL: Final = "https://api.safaricom.co.ke"
 CALLS_A_MINUTE: Final = {"api.safaricom.co.ke": 20, "sandbox.safaricom.co.ke": 4}  # below what Safaricom was seen to allow
@@ -102,7 +102,11 @@ class Settings(BaseSettings):
         default_factory=by_mode(development="plain:dev-verify-token"),
         description="answers WhatsApp's challenge: env:NAME, file:/path or vault:mount/path#field",
     )
-
+    phone_key: SecretReference = Field(
+        default_factory=by_mode(development="plain:dev-phone-key-of-32-characters-or-more"),
+        description="seals phone numbers in the databases: env:NAME, file:/path or vault:mount/path#field; keep it for ever",
+    )
+    phone_key_before: SecretReference = Field("", description="the phone key before this one, until `soko customer seal` is done")
     trace_days: int = Field(14, ge=1, le=365, description="for how many days each turn is kept as it went")
 
     @property
@@ -116,6 +120,10 @@ class Settings(BaseSettings):
         simulated = self.is_development and _is_loopback(urlsplit(self.daraja_url).hostname or "")
         lock = Lock.OFF if simulated else self.callback_ip_lock
         return Peers(lock=lock, listed=parse_networks(self.callback_ips), proxies=parse_networks(self.trusted_proxies))
+
+    def open_phone_keys(self) -> list[str]:
+        """Open the keys that seal phone numbers, the one in use first. Errors: Refused, Unavailable."""
+        return [self.open_secret(reference) for reference in (self.phone_key, self.phone_key_before) if reference]
 
     def open_secret(self, reference: str) -> str:
         """Open a secret at its use: what Databases takes as resolve_secret. Errors: Refused."""
@@ -226,7 +234,7 @@ def _is_loopback(host: str) -> bool:
 def _masked(name: str, value: object) -> str:
     """Hide plain secrets and the passwords inside URLs; references such as env:NAME tell nothing and stay."""
     text = "" if value is None else str(value)
-    if name in SECRETS:
+    if name in SECRETS or name == "phone_key_before":
         return "plain:****" if text.startswith("plain:") else text
     text = re.sub(r"(://[^/@\s]*:)[^@\s]*(@)", r"\1****\2", text)
     return re.sub(r"(password=)[^&\s]+", r"\1****", text, flags=re.IGNORECASE)

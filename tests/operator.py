@@ -17,7 +17,12 @@ class _AsOwner(Databases):
 @contextmanager
 def operating(databases: Databases, *, ops: bool = False) -> Iterator[Connection[DictRow]]:
     """Give one transaction as the owner of the platform database, or of the shared ops database. Errors as for Databases."""
-    owner = _AsOwner(platform_url=databases._platform_url, ops_url=databases._ops_url, resolve_secret=databases._resolve_secret)
+    owner = _AsOwner(
+        platform_url=databases._platform_url,
+        ops_url=databases._ops_url,
+        resolve_secret=databases._resolve_secret,
+        sealer=databases.sealer,
+    )
     try:
         with owner.across(SHARED) if ops else owner.platform() as conn:
             yield conn

@@ -25,6 +25,7 @@ from psycopg import sql
 from router.databases import SHARED, Databases
 from router.ids import VendorId
 from router.revisions import Which
+from router.sealed import Sealer
 from soko.embedded import Urls, engines, locked, open_lock, stop_kept, take
 from soko.settings import Settings
 
@@ -283,7 +284,12 @@ def scratch_database(server: str, prefix: str = "soko_scratch") -> Iterator[str]
 
 
 def _open(urls: dict[str, str], settings: Settings) -> Databases:
-    return Databases(platform_url=urls["platform"], ops_url=urls["ops"], resolve_secret=settings.open_secret)
+    return Databases(
+        platform_url=urls["platform"],
+        ops_url=urls["ops"],
+        resolve_secret=settings.open_secret,
+        sealer=Sealer(settings.open_phone_keys),
+    )
 
 
 def _make_templates(server: str, run: Path) -> None:

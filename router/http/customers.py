@@ -81,8 +81,9 @@ def build_routes(api: Api) -> APIRouter:
         """List customers, the first to write first; or the one with a phone."""
         place = parse_cursor(after)
         capabilities.require(api.databases, vendor_id, capabilities.ORDERS)
+        phones = None if phone is None else api.databases.forms(phone)
         with unit_of_work(api.databases, vendor_id) as work:
-            rows = listing.list_rows(work, listing.CUSTOMERS, after=place, limit=limit, phone=phone)
+            rows = listing.list_rows(work, listing.CUSTOMERS, after=place, limit=limit, phones=phones)
         return to_page([CustomerOut(**row) for row in rows], [(row["created_at"], row["id"]) for row in rows], limit)
 
     @routes.get("/customers/{customer_id}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, Final, Self
 from uuid import UUID, uuid4
 
@@ -164,7 +163,7 @@ def build_routes(api: Api) -> APIRouter:
                 amount=body.amount,
                 lines=_wants(body.lines),
                 idempotency_key=idempotency_key,
-                request_sha256=sha256(body.model_dump_json().encode()).digest(),
+                request_sha256=databases.digest(body.model_dump_json()),
                 now=clock(),
                 order_id=order_id,
             )

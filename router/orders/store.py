@@ -15,7 +15,7 @@ from router.customers import recognise
 from router.errors import Broken, Refused
 from router.events import EventType
 from router.ids import CatalogItemId, CustomerId, OrderId
-from router.json_values import JSON, storable_text
+from router.json_values import JSON, JsonText, storable_text
 from router.metering import Meter
 from router.orders import statements as sql
 from router.orders.lines import Change, Line, TooMany, Want, combine, reprice
@@ -268,7 +268,7 @@ def _write(work: Work, order_id: OrderId, lines: Sequence[Line], *, now: datetim
         "vendor_id": work.vendor_id,
         "id": order_id,
         "positions": [line.position for line in lines],
-        "lines": json.dumps([_recorded(line) for line in lines]),
+        "lines": JsonText(json.dumps([_recorded(line) for line in lines])),
         "total": sum(line.total for line in lines),
         "now": now,
     }

@@ -51,13 +51,14 @@ def find_by_token(work: Work, token_sha256: bytes) -> IntentId | None:
 
 def keep_callback(work: Work, intent_id: IntentId, *, body: str, peer: str | None) -> None:
     """Store a callback as it came; the same body again is counted."""
+    stored = work.databases.hide(body)
     work.conn.execute(
         _KEEP_CALLBACK,
         {
             "vendor_id": work.vendor_id,
             "intent_id": intent_id,
-            "body": body,
-            "body_sha256": sha256(body.encode()).digest(),
+            "body": stored,
+            "body_sha256": sha256(stored.encode()).digest(),
             "peer": peer,
         },
     )

@@ -106,8 +106,16 @@ def numbers_of(work: Work, shortcode_id: ShortcodeId) -> tuple[str, str]:
 
 def keep(work: Work, shortcode_id: ShortcodeId, channel: Channel, *, body: str, peer: str | None, now: datetime) -> None:
     """Store a report as it came; the same body again is counted."""
-    row = {"vendor_id": work.vendor_id, "shortcode_id": shortcode_id, "channel": channel, "body": body, "peer": peer, "now": now}
-    work.conn.execute(_KEEP, row | {"body_sha256": sha256(body.encode()).digest()})
+    stored = work.databases.hide(body)
+    row = {
+        "vendor_id": work.vendor_id,
+        "shortcode_id": shortcode_id,
+        "channel": channel,
+        "body": stored,
+        "peer": peer,
+        "now": now,
+    }
+    work.conn.execute(_KEEP, row | {"body_sha256": sha256(stored.encode()).digest()})
 
 
 def next_report(work: Work, *, now: datetime) -> Report | None:

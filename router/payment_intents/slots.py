@@ -6,6 +6,7 @@ from typing import Final
 
 from router.databases import Databases
 from router.ids import CustomerId, IntentId, VendorId
+from router.json_values import Phone
 from router.work import Work
 
 SLOTS_A_DAY: Final = 3
@@ -16,6 +17,9 @@ _TAKE_SLOT: Final = """
     INSERT INTO daily_intent_slots (customer_phone, day, slot, vendor_id, intent_id, created_at)
     VALUES (%(customer_phone)s, %(day)s, %(slot)s, %(vendor_id)s, %(intent_id)s, %(now)s)
     ON CONFLICT DO NOTHING
+    """
+_SLOTS_OF_PHONE: Final = """
+    SELECT slot FROM daily_intent_slots WHERE customer_phone = ANY(%s) AND customer_phone <> %s AND day = %s
     """
 _SLOTS_OF_CUSTOMER: Final = "SELECT day_slot FROM payment_intents WHERE vendor_id = %s AND customer_id = %s AND day = %s"
 
@@ -36,13 +40,16 @@ def claim_slot(
     intent gets the slot it has; one claimed yesterday by a turn that never committed is given back first.
     """
     with databases.platform() as conn:
+        # What was taken under another key, or before there was one.
+        forms = databases.forms(customer_phone)
+        taken = taken | {row["slot"] for row in conn.execute(_SLOTS_OF_PHONE, (forms, forms[0], day))}
         held = conn.execute(_SLOT_OF_INTENT, (intent_id,)).fetchone()
         if held is not None and held["day"] == day and held["slot"] not in taken:
             return int(held["slot"])
         if held is not None:
             conn.execute(_FREE_SLOT, (intent_id,))
         for slot in range(1, SLOTS_A_DAY + 1):
-            row = {"customer_phone": customer_phone, "day": day, "slot": slot, "vendor_id": vendor_id}
+            row = {"customer_phone": Phone(customer_phone), "day": day, "slot": slot, "vendor_id": vendor_id}
             # ON CONFLICT waits for whoever is inserting the same slot, so a refused slot is really taken.
             if slot not in taken and conn.execute(_TAKE_SLOT, row | {"intent_id": intent_id, "now": now}).rowcount == 1:
                 return slot

@@ -35,7 +35,7 @@ def export(who: WhoArgument, *, vendor: VendorOption = None) -> None:
             if rows:
                 found["vendors"][str(vendor_id)] = rows
         if vendor is None and isinstance(person, str):
-            found["platform"] = rights.export_platform(databases, [person])
+            found["platform"] = rights.export_platform(databases, person)
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
@@ -70,10 +70,23 @@ def erase(
                 told = {"vendor": str(vendor_id), "erased": True, "customers": len(erased.customers), "rows": dict(erased.rows)}
                 _tell(told, as_json=as_json)
         if vendor is None and isinstance(person, str):
-            rows = rights.erase_platform(databases, [person])
+            rows = rights.erase_platform(databases, person)
             _tell({"vendor": None, "erased": True, "customers": 0, "rows": rows}, as_json=as_json)
     if later:
         raise typer.Exit(FAILED)
+
+
+@commands.command("seal")
+def seal() -> None:
+    """Seal phone numbers that were written before there was a key, or with SOKO_PHONE_KEY_BEFORE. Can be repeated."""
+    from router import sealing
+    from router.rehearsal import list_vendors
+
+    with open_platform() as databases:
+        for vendor_id in list_vendors(databases):
+            counted = sealing.seal_again(databases, vendor_id)
+            _tell({"vendor": str(vendor_id), "erased": True, "customers": counted.get("customers", 0), "rows": counted})
+        _tell({"vendor": None, "erased": True, "customers": 0, "rows": sealing.seal_platform_again(databases)})
 
 
 @contextmanager
@@ -94,7 +107,7 @@ def _open(who: str, vendor: UUID | None) -> "Iterator[tuple[Databases, str | Cus
         yield databases, person, [VendorId(vendor)] if vendor else list(list_vendors(databases))
 
 
-def _tell(told: dict[str, Any], *, as_json: bool) -> None:
+def _tell(told: dict[str, Any], *, as_json: bool = False) -> None:
     where = f"vendor {told['vendor']}" if told["vendor"] else "the platform"
     if as_json:
         typer.echo(json.dumps(told))

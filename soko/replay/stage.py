@@ -16,6 +16,7 @@ from conversation.whatsapp.outbound import CloudApi
 from router import catalog, rehearsal, rehearsal_databases
 from router.catalog import CatalogItem
 from router.databases import Databases
+from router.sealed import Sealer
 from soko.embedded import Urls, engines
 from soko.errors import NotReady
 from soko.replay.play import Played, Watched, play, watch
@@ -86,7 +87,8 @@ class Stage:
 @contextmanager
 def open_stage(*, platform_url: str, ops_url: str) -> Iterator[Stage]:
     """Give a stage on these databases: migrated and seeded ones that nobody writes to."""
-    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=lambda reference: reference))
+    sealer = Sealer(lambda: ["nothing is kept, and what is played goes the way of what is real"])
+    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=str, sealer=sealer))
     try:
         yield stage
     finally:

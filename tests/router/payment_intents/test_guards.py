@@ -8,6 +8,7 @@ import pytest
 from router.databases import Databases
 from router.errors import Broken
 from router.ids import VendorId
+from router.json_values import Phone
 from router.orders import store as orders
 from router.payment_intents import attempts, store
 from router.payment_intents.status import AttemptEvent
@@ -424,7 +425,7 @@ def test_the_days_slots_are_guarded_in_the_platform_database(
     shop: Shop, databases: Databases, changes: dict[str, Any], words: str
 ) -> None:
     intent = shop.consented()
-    row = {"customer_phone": intent.msisdn, "day": shop.clock().date(), "slot": 1, "vendor_id": shop.vendor_id} | changes
+    row = {"customer_phone": Phone(intent.msisdn), "day": shop.clock().date(), "slot": 1, "vendor_id": shop.vendor_id} | changes
     row["intent_id"] = intent.id if row.pop("same", False) else uuid4()
     statement = """INSERT INTO daily_intent_slots (customer_phone, day, slot, vendor_id, intent_id)
                    VALUES (%(customer_phone)s, %(day)s, %(slot)s, %(vendor_id)s, %(intent_id)s)"""
