@@ -24,7 +24,7 @@ from psycopg.adapt import Dumper, Loader
 from psycopg.types.json import Jsonb, JsonbDumper
 from psycopg.types.string import StrDumperUnknown
 
-from router.errors import Broken
+from router.errors import Broken, Refused
 from router.json_values import JsonText, Phone, Sealed
 from router.phones import MOBILE
 
@@ -44,6 +44,7 @@ ESCAPE: Final = re.compile(r"\\(?:[bfnrt]|u[0-9a-f]{4})$")
 BARE: Final = re.compile(r"(?:^|[\[:,])\s*-?$")  # a JSON number, unless a string says just this
 LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 REMEMBERED: Final = 4096
+SHORTEST: Final = 32
 
 
 class _MaybeBare(Exception):
@@ -53,7 +54,7 @@ class _MaybeBare(Exception):
 class Sealer:
     """Seals with the first key, and opens with every one: the second is the one that the first took over from.
 
-    `open_keys` gives secrets of any length above 31 characters, when first needed.
+    `open_keys` gives the secrets, of 32 characters at least, when they are first needed.
     """
 
     def __init__(self, open_keys: Callable[[], Sequence[str]]) -> None:
@@ -143,6 +144,8 @@ class Sealer:
 
 
 def _derive(secret: str) -> tuple[str, AESSIV]:
+    if len(secret) < SHORTEST:
+        raise Refused("phone_key_short", f"SOKO_PHONE_KEY has {len(secret)} characters: make one with `openssl rand -base64 48`")
     derived = HKDF(algorithm=SHA256(), length=68, salt=None, info=b"soko phones 1").derive(secret.encode())
     return derived[:4].hex(), AESSIV(derived[4:])
 

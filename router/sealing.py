@@ -37,6 +37,8 @@ WHOLE: Final = frozenset({"phone", "customer_phone", "recipient", "payer", "clai
 OPEN: Final = r"(254|0)[ -]?[17][0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}|wamid\.[A-Za-z0-9+/=_-]{16}|ws_CO_[0-9A-Za-z]{16}"
 OPEN_WHOLE: Final = "^[0-9]{7,15}$"
 OLD: Final = r"|sealed\.(?!{})"
+ROWS: Final = sql.SQL("SELECT ctid, {} FROM {} WHERE vendor_id = %(vendor_id)s AND ({}) FOR UPDATE")
+PLATFORM_ROWS: Final = sql.SQL("SELECT ctid, {} FROM {} WHERE {}")
 MSISDNS: Final = "SELECT DISTINCT msisdn FROM payment_intents WHERE vendor_id = %(vendor_id)s AND msisdn <> 'erased'"
 # One statement: the attempt refers to its intent by the number too.
 MOVE_MSISDN: Final = """
@@ -59,7 +61,7 @@ def seal_again(databases: Databases, vendor_id: VendorId) -> dict[str, int]:
     for place in places:
         for table, columns in OPS.items():
             with place(vendor_id) as conn:
-                counted[table] += _rewrite(databases, conn, table, columns)
+                counted[table] += _rewrite(databases, conn, table, columns, vendor_id)
         with place(vendor_id) as conn:
             counted["payment_intents"] += _move_msisdns(databases, conn, vendor_id)
             counted["callbacks"] += _move_callbacks(databases, conn, vendor_id)
@@ -79,14 +81,15 @@ def _patterns(databases: Databases) -> dict[str, Sealed]:
     return {"open": Sealed(OPEN + old), "open_whole": Sealed(OPEN_WHOLE + old)}
 
 
-def _rewrite(databases: Databases, conn: Connection[DictRow], table: str, columns: tuple[str, ...]) -> int:
+def _rewrite(
+    databases: Databases, conn: Connection[DictRow], table: str, columns: tuple[str, ...], vendor_id: VendorId | None = None
+) -> int:
     names = [sql.Identifier(column) for column in columns]
     found = sql.SQL(" OR ").join(
         sql.SQL("{}::text ~ {}").format(name, sql.Placeholder("open_whole" if column in WHOLE else "open"))
         for name, column in zip(names, columns, strict=True)
     )
-    # Only this vendor's rows are seen, by the wall; on the platform all.
-    query = sql.SQL("SELECT ctid, {} FROM {} WHERE {} FOR UPDATE").format(sql.SQL(", ").join(names), sql.Identifier(table), found)
+    query = (ROWS if vendor_id else PLATFORM_ROWS).format(sql.SQL(", ").join(names), sql.Identifier(table), found)
     changes = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(name, sql.Placeholder(column)) for name, column in zip(names, columns, strict=True)
     )
@@ -94,7 +97,7 @@ def _rewrite(databases: Databases, conn: Connection[DictRow], table: str, column
     conn.execute("SET LOCAL app.erasing = 'on'")
     written = 0
     with conn.cursor(name="sealing") as cursor:
-        cursor.execute(query, _patterns(databases))
+        cursor.execute(query, {"vendor_id": vendor_id, **_patterns(databases)})
         while rows := cursor.fetchmany(BATCH):
             conn.cursor().executemany(change, [{name: _as_written(value, name) for name, value in row.items()} for row in rows])
             written += len(rows)

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from router import conversations, customers, rights, sealing
 from router.databases import Databases
-from router.errors import Broken
+from router.errors import Broken, Refused
 from router.ids import IntentId, VendorId
 from router.json_values import JsonText, Phone
 from router.payment_intents.slots import claim_slot
@@ -172,6 +172,11 @@ def test_whatever_is_hidden_comes_back_and_json_stays_json(text: str, number: fl
         told = SEALER.hide_in_json(json.dumps(value))
         json.loads(told)
         assert json.loads(SEALER.open(told)) == json.loads(json.dumps(value))
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(Refused, match="openssl rand"):
+        Sealer(lambda: ["short"]).forms(PHONE)
 
 
 def test_the_processes_of_soko_seal(settings: Settings) -> None:
