@@ -1,11 +1,17 @@
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from router import migrating, moving, rights
 from router.databases import SHARED, Databases, OpsTarget
@@ -235,3 +241,104 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(
         direct.commit()
         refused(own, "have other tables")
         direct.execute("UPDATE alembic_version_ops SET version_num = %s", (heads()[Which.OPS],))
+
+
+# One row in every table, whatever the table is: no constraint but the keys is left, and nobody's triggers run.
+ONE_ROW_EACH: LiteralString = """
+DO $one$
+DECLARE
+    target record;
+BEGIN
+    FOR target IN SELECT conrelid::regclass AS name, conname FROM pg_constraint
+                  WHERE contype = 'c' AND connamespace = 'public'::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', target.name, target.conname);
+    END LOOP;
+    SET LOCAL session_replication_role = replica;
+    FOR target IN
+        SELECT t.oid::regclass AS name, string_agg(quote_ident(c.attname), ', ') AS columns, string_agg(CASE
+            WHEN c.attname = 'vendor_id' THEN quote_literal('c7af4716-f9ab-465d-9afb-f1047bf37a40')
+            WHEN c.atttypid = 'uuid'::regtype THEN 'gen_random_uuid()'
+            WHEN c.atttypid IN ('timestamptz'::regtype, 'date'::regtype) THEN 'now()'
+            WHEN c.atttypid IN ('jsonb'::regtype, 'text[]'::regtype) THEN quote_literal('{}')
+            WHEN c.atttypid = 'boolean'::regtype THEN 'false'
+            ELSE quote_literal('1') END, ', ') AS row
+        FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid
+        WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND t.relname NOT LIKE 'alembic%'
+          AND c.attnum > 0 AND NOT c.attisdropped AND c.attgenerated = '' AND c.attidentity = ''
+        GROUP BY t.oid
+    LOOP
+        EXECUTE format('INSERT INTO %s (%s) VALUES (%s)', target.name, target.columns, target.row);
+    END LOOP;
+END $one$
+"""
+
+
+def test_every_table_is_carried_or_named_as_left_behind(servers: Urls, vendor_id: VendorId) -> None:
+    with scratch_database(servers.ops) as old_url, scratch_database(servers.ops) as new_url:
+        migrating.upgrade(old_url, Which.OPS)
+        new, old = (sql.Identifier(str(conninfo_to_dict(url)["dbname"])) for url in (new_url, old_url))
+        with psycopg.connect(old_url) as conn:
+            conn.execute(ONE_ROW_EACH)
+            tables = [row[0] for row in conn.execute("SELECT relname FROM pg_class WHERE relrowsecurity").fetchall()]
+        with psycopg.connect(servers.ops, autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE {}").format(new))
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))  # without the constraints, too
+        with moving._sides(vendor_id, old_url=old_url, new_url=new_url) as sides:
+            for table in tables:
+                sides.new.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            moving._carry(sides, None)
+            known = migrating.metadata(Which.OPS).tables
+            arrived = {table: moving._count(sides.new, known[table], vendor_id) for table in tables}
+            assert moving._compare(sides, strict=True) == len(tables) - 1
+    assert set(tables) == set(known)
+    assert {table for table, rows in arrived.items() if rows != 1} == {moving.LEFT_BEHIND}
+
+
+def move_in_a_child(platform: str, ops: str, own: str, vendor_id: VendorId, told: Connection) -> None:
+    """Be `soko vendor move`, and say each step."""
+    databases = Databases(platform_url=platform, ops_url=ops, resolve_secret=str)
+    to = moving.dedicated_at(own, secret=None)
+    for step in moving.move(databases, vendor_id, to, url_of=lambda target: ops if target == SHARED else own, most_pause=60):
+        told.send(step)
+
+
+def test_killed_with_9_and_started_again_nothing_is_lost(
+    databases: Databases, database_urls: dict[str, str], vendor_id: VendorId, own_url: str, own: OpsTarget, now: datetime
+) -> None:
+    server = get_context("forkserver")
+    server.set_forkserver_preload(["router.moving"])
+    acknowledged: set[str] = set()
+    stop = threading.Event()
+
+    def sell() -> None:
+        while not stop.is_set():
+            with suppress(Unavailable):  # between the databases, until the command is repeated
+                key = str(uuid4())
+                use(databases, vendor_id, key, now)
+                acknowledged.add(key)
+
+    seller = threading.Thread(target=sell)
+    seller.start()
+    try:
+        for steps in (2, 4, 5):  # while it copies, before the fence, between both databases
+            hears, told = server.Pipe(duplex=False)
+            arguments = (database_urls["platform"], database_urls["ops"], own_url, vendor_id, told)
+            child = server.Process(target=move_in_a_child, args=arguments)
+            child.start()
+            told.close()
+            for _ in range(steps):
+                hears.recv()
+            child.kill()
+            child.join()
+            assert child.exitcode == -signal.SIGKILL
+        url_of = {SHARED: database_urls["ops"]}
+        rest = list(moving.move(databases, vendor_id, own, url_of=lambda to: url_of.get(to, own_url), most_pause=60))
+        assert len(rest) == STEPS
+        sold = len(acknowledged)
+        while len(acknowledged) < sold + 5:
+            stop.wait(0.01)
+    finally:
+        stop.set()
+        seller.join()
+    assert keys(databases, vendor_id) >= acknowledged
+    assert use(databases, vendor_id, "after", now).startswith("tenant")
