@@ -17,6 +17,7 @@ from structlog.contextvars import bound_contextvars
 
 from conversation import context, hearing, recorded, services
 from conversation.context import Shelf
+from conversation.engine.context import to_slug
 from conversation.engine.effects import Call, Emit, Ended, HandOff, Message, Schedule, Send, SetTimer, SwitchLanguage
 from conversation.engine.events import (
     Event,
@@ -39,7 +40,7 @@ from conversation.whatsapp.inbound import (
     Utterance,
     read_again,
 )
-from router import channels, conversations, customers, events, inbox, outbox, timers
+from router import channels, conversations, customers, events, inbox, outbox, timers, vendors
 from router.channels import Channel
 from router.conversations import Conversation
 from router.customers import Customer
@@ -336,9 +337,12 @@ class Turns:
             entry = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now)
             if inbox.accept(work, entry, turn=before.turn + 1) is None:
                 return  # heard before
-            text = self._flows.bundle.too_fast_text(before.language or customer.language)
+            text = self._flows.bundle.too_fast_text(before.language or customer.language, self._slug_of(channel.vendor_id))
             self._interject(work, conversation, customer, place="too_fast", text=text, last_inbound_at=now, now=now)
         self._wakeups.wake([Job.SEND], channel.vendor_id)
+
+    def _slug_of(self, vendor_id: VendorId) -> str:
+        return to_slug(vendors.get_vendor(self._databases, vendor_id).name)
 
     def _keep_failed_message(self, channel: Channel, update: Incoming, new: NewEntry, error: Exception) -> None:
         """Our bug: the turn is rolled back, the message is kept for a retry, and the customer is not left in silence."""
@@ -375,7 +379,7 @@ class Turns:
         before, live, keep = _snapshot_of(conversation), self._flows.bundle, None
         if event is not None:
             keep = NewTurn(bundle=live.hash, shelf="", items=None, record=recorded.failed(event, before, repr(error)))
-        trouble = live.trouble_text(before.language or customer.language)
+        trouble = live.trouble_text(before.language or customer.language, self._slug_of(work.vendor_id))
         heard_at = conversation.last_inbound_at
         self._interject(work, conversation, customer, place="trouble", text=trouble, last_inbound_at=heard_at, now=now, keep=keep)
 

@@ -6,7 +6,6 @@ from typing import Final
 CODES: Final[Mapping[str, str]] = {
     "Y1": "the file is not YAML, or uses YAML that is a trap",
     "Y2": "a key, a shape or a value that the language does not have",
-    "Y3": "a part of the language that is not built",
     "T1": "a state, a flow or a file that does not exist",
     "T2": "a state or a flow that nobody can reach",
     "T3": "a state that stops without a way on, or has two",

@@ -32,6 +32,7 @@ NO_WORDS: Final = "app.no_words"
 TOO_FAST: Final = "app.too_fast"
 HASH_DIGITS: Final = 12
 NOTHING: Final[Mapping[str, bytes]] = {}
+_VENDOR: Final = re.compile(r"[a-z0-9']+(-[a-z0-9']+)*")
 _NAMED: Final = re.compile(rb"^flow:[ ]*(\w+)", re.MULTILINE)
 
 
@@ -318,22 +319,22 @@ def _flows(trees: Mapping[str, tuple[Source, Node]], app: _App, shared: Shared, 
 def _translations(
     trees: Mapping[str, tuple[Source, Node]], languages: Sequence[str], folder: str, problems: Problems
 ) -> dict[str, dict[str, Translation]]:
-    """flows/text/<language>.yaml: {language, flow: {place: text | {from, text}}}, by place and language."""
+    """The files of flows/text, by place and by language or "<language>.<vendor>".
+
+    Shape:  {language, flow: {place: text | {from, text}}} in text/<language>.yaml; with `vendor` in
+            text/<language>.<vendor>.yaml, where that vendor's customers read other words.
+    """
     found: dict[str, dict[str, Translation]] = {}
     for file, (source, root) in trees.items():
         if not file.startswith(f"{folder}/text/"):
             continue
         read = Reader(_nothing_shared(problems), source)
         tree = read.map(root, "a translation")
-        word = read.word(read.need(tree, "language", "a translation"), "the language") if tree else None
-        if tree is None or word is None:
-            continue
-        if word.text not in languages[1:] or file != f"{folder}/text/{word.text}.yaml":
-            hint = suggest(word.text, languages[1:])
-            problems.add("L1", word.at, f"`{word.text}` in {file} is not one of the app's other languages", hint)
+        version = _version(read, tree, languages, file.removeprefix(f"{folder}/text/")) if tree else None
+        if tree is None or version is None:
             continue
         for key, value in tree.entries:
-            if key.text == "language":
+            if key.text in ("language", "vendor"):
                 continue
             places = read.map(value, "a flow's texts")
             for place, entry in places.entries if places else ():
@@ -343,12 +344,33 @@ def _translations(
                     read.map(entry, "a text", ("from", "text"))
                     came_from, node = entry.get("from"), read.need(entry, "text", "a text") or entry
                 if isinstance(node, Scalar):
-                    found.setdefault(f"{key.text}.{place.text}", {})[word.text] = Translation(
+                    found.setdefault(f"{key.text}.{place.text}", {})[version] = Translation(
                         source=source, node=node, came_from=came_from if isinstance(came_from, Scalar) else None, at=place.at
                     )
                 elif not isinstance(entry, Map):
                     problems.add("Y2", node.at, "a translation is a text")
     return found
+
+
+def _version(read: Reader, tree: Map, languages: Sequence[str], file: str) -> str | None:
+    """Whose words these are, which the file's name says too: `sw`, or `en.mama-duka` of a vendor."""
+    word = read.word(read.need(tree, "language", "a translation"), "the language")
+    vendor = read.word(tree.get("vendor"), "the vendor")
+    if word is None:
+        return None
+    known = languages[1:] if vendor is None else languages
+    if word.text not in known:
+        what = "the app's other languages" if vendor is None else "the app's languages"
+        read.add("L1", word, f"`{word.text}` in text/{file} is not one of {what}", suggest(word.text, known))
+        return None
+    version = word.text if vendor is None else f"{word.text}.{vendor.text}"
+    if vendor is not None and not _VENDOR.fullmatch(vendor.text):
+        read.add("L1", vendor, f"no vendor is called `{vendor.text}` here", "small letters with - for blanks: mama-duka")
+    elif file != f"{version}.yaml":
+        read.add("L1", word, f"the texts in text/{file} belong into text/{version}.yaml", "or say another `language` or `vendor`")
+    else:
+        return version
+    return None
 
 
 def _check_translations(shared: Shared) -> None:

@@ -32,7 +32,6 @@ ELSEWHERE: Final = {  # keys that an author may look for here, and how it is wri
     "split": "write go: {split: {a: 50, b: 50}}",
     "schedule": "write do: [{schedule: {flow: …, after: 20h}}]",
 }
-NOT_BUILT: Final = frozenset({"vendors"})
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -98,13 +97,10 @@ class Reader:
         for key, value in node.entries:
             if key.text in known:
                 continue
-            if key.text in NOT_BUILT:
-                self.add("Y3", key, f"`{key.text}` is part of the language and is not built yet")
-            else:
-                torn = isinstance(value, Scalar) and value.plain and not value.text and " " in key.text
-                other = ELSEWHERE.get(key.text) or suggest(key.text, known)
-                hint = "a text with a comma in it needs quotes inside { }" if torn else other
-                self.add("Y2", key, f"{what} has no key `{key.text}`", hint)
+            torn = isinstance(value, Scalar) and value.plain and not value.text and " " in key.text
+            other = ELSEWHERE.get(key.text) or suggest(key.text, known)
+            hint = "a text with a comma in it needs quotes inside { }" if torn else other
+            self.add("Y2", key, f"{what} has no key `{key.text}`", hint)
 
     def items(self, node: Node | None, what: str) -> tuple[Node, ...]:
         """A sequence."""

@@ -411,7 +411,10 @@ def _translations(bundle: Bundle) -> Schema:
     for place in sorted(bundle.texts):
         flow, _, rest = place.partition(".")
         by_flow.setdefault(flow, {})[rest] = {"$ref": "#/definitions/entry"}
-    properties: dict[str, JSON] = {"language": one_of(bundle.languages[1:])}
+    properties: dict[str, JSON] = {
+        "language": one_of(bundle.languages),
+        "vendor": {"type": "string", "description": "whose customers read these words instead, e.g. mama-duka"},
+    }
     properties |= {flow: record(places) for flow, places in by_flow.items()}
     return {"title": "translations", **record(properties, needs=["language"]), "definitions": {"entry": entry}}
 

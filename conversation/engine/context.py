@@ -9,6 +9,11 @@ from conversation.engine.values import Record
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")  # of `now.weekday`
 
 
+def to_slug(name: str) -> str:
+    """Write a vendor's name as flows and transcripts name it: "Mama Duka" is mama-duka."""
+    return "-".join(name.lower().split())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """Plain JSON values, as the services catalogue's `context` types describe them.

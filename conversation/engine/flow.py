@@ -26,16 +26,19 @@ class At(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """One text in every language it has. `place` names it, e.g. "shop.pay.ask"; `at` is where the base language stands."""
+    """One text in every language it has. `place` names it, e.g. "shop.pay.ask"; `at` is where the base language stands.
+
+    templates: by language, and by "<language>.<vendor>" where a vendor words it otherwise.
+    """
 
     place: str
     templates: Mapping[str, Template]
     base: str
     at: At
 
-    def in_language(self, language: str) -> Template:
-        """The text in this language, or in the base language when there is no translation."""
-        return self.templates.get(language) or self.templates[self.base]
+    def in_language(self, language: str, vendor: str = "") -> Template:
+        """The text in this language, in this vendor's own words if it has any; without a translation in the base language."""
+        return self.templates.get(f"{language}.{vendor}") or self.templates.get(language) or self.templates[self.base]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -509,13 +512,13 @@ class Bundle:
         known = lexicon if self.places is None else replace(lexicon, places=self.places)
         return self.catalogue.entities[name].read(text, known, at)
 
-    def trouble_text(self, language: str | None = None) -> str:
+    def trouble_text(self, language: str | None, vendor: str) -> str:
         """The trouble text, which never fails to render."""
-        return self.trouble.in_language(language or self.language).render({})
+        return self.trouble.in_language(language or self.language, vendor).render({})
 
-    def too_fast_text(self, language: str | None = None) -> str | None:
+    def too_fast_text(self, language: str | None, vendor: str) -> str | None:
         """The same for who writes too fast."""
-        return None if self.too_fast is None else self.too_fast.in_language(language or self.language).render({})
+        return None if self.too_fast is None else self.too_fast.in_language(language or self.language, vendor).render({})
 
 
 def templates_only(lines: Sequence[Line]) -> bool:

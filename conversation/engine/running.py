@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from conversation.engine.catalogue import CallSpec
-from conversation.engine.context import WEEKDAYS, Context
+from conversation.engine.context import WEEKDAYS, Context, to_slug
 from conversation.engine.effects import (
     Button,
     Call,
@@ -157,7 +157,7 @@ class Running:
 
     def write(self, text: Text, extra: Record = NO_NAMES) -> str:
         """Write one text in the customer's language, within the turn's budget."""
-        template = text.in_language(self.speaking)
+        template = text.in_language(self.speaking, to_slug(str(self.context.vendor.get("name", ""))))
         self._spend(template.cost)
         return template.render(self.names(extra) if template.constant is None else NO_NAMES)
 

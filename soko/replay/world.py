@@ -16,6 +16,7 @@ from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import Given, GivenOrder, Transcript
 from conversation.context import Shelves
+from conversation.engine.context import to_slug
 from conversation.engine.flow import Bundle
 from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
@@ -328,15 +329,10 @@ def _make_vendor(databases: Databases, given: Given) -> VendorId:
 
 
 def _find_vendor(databases: Databases, slug: str) -> VendorId:
-    known = {_slug(name): vendor_id for vendor_id, name in rehearsal.list_vendors(databases).items()}
+    known = {to_slug(name): vendor_id for vendor_id, name in rehearsal.list_vendors(databases).items()}
     if slug not in known:
         raise Impossible(f"there is no vendor {slug!r}{did_you_mean(slug, list(known))}")
     return known[slug]
-
-
-def _slug(name: str) -> str:
-    """Write "Mama Duka" as mama-duka."""
-    return "-".join(name.lower().split())
 
 
 def _number_of(databases: Databases, vendor_id: VendorId) -> str:

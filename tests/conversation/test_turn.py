@@ -139,7 +139,7 @@ def test_a_known_message_ends_at_the_inbox(chat: Chat) -> None:
 def test_a_turn_that_fails_keeps_the_message_tells_the_customer_and_can_be_retried(chat: Chat, broken_orders: None) -> None:
     chat.say(Text(text="Habari"))
     replies = chat.say(Text(text="2 unga"), wamid="wamid.bad")
-    assert replies == [load_flows().trouble_text("en")]
+    assert replies == [load_flows().trouble_text("en", "")]
     assert chat.rows("SELECT id FROM orders") == []
     (kept,) = chat.rows("SELECT id, error, trace FROM inbox WHERE failed_at IS NOT NULL")
     assert "a bug" in str(kept["error"])

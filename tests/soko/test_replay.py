@@ -286,6 +286,15 @@ def write_shop(flows: Path, states: str) -> None:
 TOO_MANY = "\n".join([*(f"s{n}: {{go: s{n + 1}}}" for n in range(51)), "s51: {end: done}"])  # states for one turn
 
 
+def test_a_vendors_own_words_are_played(stage: Stage, flows: Path) -> None:
+    write_shop(flows, "start: {say: One moment., end: done}")
+    (flows.parents[1] / "text").mkdir()
+    (flows.parents[1] / "text" / "en.mama-duka.yaml").write_text(
+        "language: en\nvendor: mama-duka\nshop: {start.say: Mama is coming.}\n"
+    )
+    assert play(stage, "- customer: hi\n- bot: Mama is coming.", file=flows).failure is None
+
+
 def test_a_message_outside_the_24_hours_fails_the_transcript(stage: Stage, flows: Path) -> None:
     # The checker adds up every silence that has an end; how long people keep a chat it cannot know.
     write_shop(

@@ -133,7 +133,6 @@ EDITS = [
     ("Y2", "- {choice: edit, go: amend}", "- {choice: edit, do: [{§call: orders.amend}], go: cart}"),
     ("Y2", "flow: shop\n", "flow: §shopp\n"),
     ("Y2", "  greet:\n    say:", "  greet:\n    §collect: {a: {type: int}}\n    say:"),
-    ("Y3", "  - any: true", "  - §vendors: shops"),
     # YAML itself
     ("Y1", "  greet:\n    say:", "  greet:\n    say: twice\n    §say:"),
     ("Y1", "    end: paid\n", "    end: §!!str paid\n"),
@@ -307,6 +306,46 @@ def test_translations_are_checked_by_place(sw: str, code: str | None, line: int)
     assert (problem.code, problem.at.file, problem.at.line) == (code, "flows/text/sw.yaml", line)
 
 
+VENDOR = "language: {}\nvendor: {}\na: {{x.say: {}}}"
+
+
+def test_a_vendors_customers_read_its_own_words_where_it_has_any() -> None:
+    flow = "flow: a\nstarts_when: [any: true]\nstates:\n  x: {say: Hello, end: y}"
+    files = files_of(flow) | {
+        "flows/text/sw.yaml": b"language: sw\na: {x.say: Habari}",
+        "flows/text/en.mama-duka.yaml": VENDOR.format("en", "mama-duka", "Welcome to Mama").encode(),
+    }
+    text = build_bundle(files, CATALOGUE).texts["a.x.say"]
+    told = {
+        (language, vendor): text.in_language(language, vendor).source
+        for language in ("en", "sw")
+        for vendor in ("mama-duka", "acme")
+    }
+    assert told == {
+        ("en", "mama-duka"): "Welcome to Mama",
+        ("en", "acme"): "Hello",
+        ("sw", "mama-duka"): "Habari",
+        ("sw", "acme"): "Habari",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "code", "line"),
+    [
+        ("en.acme", ("fr", "acme", "Salut"), "L1", 1),
+        ("en.acme", ("en", "Acme", "Hi"), "L1", 2),
+        ("acme", ("en", "acme", "Hi"), "L1", 1),
+        ("en.acme", ("en", "acme", "'{{ nobody }}'"), "X2", 3),
+    ],
+)
+def test_a_vendors_words_are_checked_as_any_text(file: str, said: tuple[str, ...], code: str, line: int) -> None:
+    flow = "flow: a\nstarts_when: [any: true]\nstates:\n  x: {say: Hello, end: y}"
+    with pytest.raises(FlowErrors) as caught:
+        build_bundle(files_of(flow) | {f"flows/text/{file}.yaml": VENDOR.format(*said).encode()}, CATALOGUE)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.at.file, problem.at.line) == (code, f"flows/text/{file}.yaml", line)
+
+
 def test_a_translation_may_not_lose_what_a_consent_must_show() -> None:
     files = shop_files()
     sw = files["flows/text/sw.yaml"].decode()
@@ -316,6 +355,10 @@ def test_a_translation_may_not_lose_what_a_consent_must_show() -> None:
         with pytest.raises(FlowErrors) as caught:
             build_bundle({**files, "flows/text/sw.yaml": sw.replace(old, new).encode()}, CATALOGUE)
         assert [problem.code for problem in caught.value.problems] == [code]
+    own = b'language: en\nvendor: mama-duka\nshop: {pay.ask: "{{ order.number }}: {{ order.total | kes }}. Reply *PAY*."}'
+    with pytest.raises(FlowErrors) as caught:
+        build_bundle({**files, "flows/text/en.mama-duka.yaml": own}, CATALOGUE)
+    assert [problem.code for problem in caught.value.problems] == ["L2"]
     shop = files["flows/shop.yaml"].decode()
     without = {"flows/shop.yaml": shop.replace("to {{ customer.phone | phone }}.", "to you.").encode()}
     stale = re.sub(r'(  pay.ask: {)from: "\w+", ', r"\1", sw.replace(phone, "kwa simu yako"))
