@@ -36,16 +36,17 @@ class Kept(BaseModel):
 class Spool:
     """A folder of callbacks that wait for their database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most_files: int = MOST_FILES) -> None:
         """Make the folder at the first use, readable by us alone."""
         self._folder = folder
+        self._most_files = most_files
 
     def keep(self, kept: Kept) -> bool:
         """Keep a callback; True when it is safe on disk. False: the folder is full, or the disk refuses."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if sum(1 for _ in self._files()) >= MOST_FILES:
-                log.error("spool_full", files=MOST_FILES)
+            if sum(1 for _ in self._files()) >= self._most_files:
+                log.error("spool_full", files=self._most_files)
                 return False
             self._write(kept.model_dump_json().encode())
         except OSError as error:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from payments.credentials import Credentials, open_credentials
 from payments.daraja import Answered, Daraja, NoAnswer, StkQuestion
 from router import capabilities
+from router.databases import Databases
 from router.errors import Refused, Unavailable
+from router.ids import VendorId
 from router.payment_intents import shortcodes
 from router.payment_intents.shortcodes import Shortcode
-from router.work import Work
+from router.work import unit_of_work
 
 HOSTS: Final = {"sandbox": "sandbox.safaricom.co.ke", "production": "api.safaricom.co.ke"}
 NO_SUCH_PROMPT: Final = (
@@ -29,15 +31,27 @@ class Finding:
     fix: str = ""
 
 
-def check(work: Work, daraja: Daraja, *, daraja_url: str, open_secret: Callable[[str], str], now: datetime) -> Iterator[Finding]:
-    """Look at a vendor's set-up, in the order in which it has to be right; stops where the next look needs the last."""
-    may = capabilities.has(work.databases, work.vendor_id, capabilities.MPESA_STK)
+def check(
+    databases: Databases,
+    daraja: Daraja,
+    *,
+    vendor_id: VendorId,
+    daraja_url: str,
+    open_secret: Callable[[str], str],
+    now: datetime,
+) -> Iterator[Finding]:
+    """Look at a vendor's set-up, in the order in which it has to be right; stops where the next look needs the last.
+
+    No transaction is open while the vault or Safaricom is asked.
+    """
+    with unit_of_work(databases, vendor_id) as work:
+        may = capabilities.has(databases, vendor_id, capabilities.MPESA_STK)
+        active = shortcodes.list_shortcodes(work)
     yield Finding(
         good=may,
         what=f"the vendor has the capability {capabilities.MPESA_STK}",
         fix=f"enable {capabilities.MPESA_STK} in vendor_capabilities",
     )
-    active = shortcodes.list_shortcodes(work)
     yield Finding(
         good=len(active) == 1,
         what=f"the vendor has {len(active)} active shortcodes",

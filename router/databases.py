@@ -95,11 +95,15 @@ class Databases:
         pool_size: int = 10,
         strict_login: bool = False,
         sealer: "Sealer | None" = None,
+        most_databases: int = MOST_DATABASES,
+        move_seconds: float = MOVE_SECONDS,
     ) -> None:
         """Take libpq's URLs. `strict_login`: refuse a login that could take back the power it has put down.
 
         `sealer` None: phone numbers are written as they are.
         """
+        self._most_databases = most_databases
+        self._move_seconds = move_seconds
         self.cache = ShortCache()
         self._platform_url = platform_url
         self._ops_url = ops_url
@@ -186,7 +190,7 @@ class Databases:
 
     def _enter(self, stack: ExitStack, vendor_id: VendorId) -> Connection[DictRow]:
         """Begin where the vendor lives now; one that moved away a moment ago is looked up again. Raises Unavailable."""
-        end = monotonic() + MOVE_SECONDS
+        end = monotonic() + self._move_seconds
         while True:
             try:
                 return stack.enter_context(self._transaction(self.target_of(vendor_id), vendor_id))
@@ -262,11 +266,11 @@ class Databases:
 
     def _make_room(self) -> None:
         """Give up the database that was not used for longest and that nobody holds. Raises Unavailable when all are held."""
-        if len(self._open) < MOST_DATABASES:
+        if len(self._open) < self._most_databases:
             return
         unused = next((key for key, held in self._open.items() if key not in (None, SHARED) and not held.leases), None)
         if unused is None:
-            raise Unavailable(f"all {MOST_DATABASES} databases that this process may hold are in use")
+            raise Unavailable(f"all {self._most_databases} databases that this process may hold are in use")
         self._open.pop(unused).close()
 
     def _connect(self, target: OpsTarget | None) -> Connection[DictRow]:

@@ -94,10 +94,18 @@ def _open_tools(vendor: UUID) -> "Iterator[tuple[Settings, Tools, VendorId]]":
 def check_payments(vendor: VendorArgument) -> None:
     """Look at a vendor's M-Pesa set-up, up to Safaricom's own answer. No prompt is sent. Exit 1 when something is wrong."""
     from payments.vendor_check import check
-    from router.work import unit_of_work
 
-    with _open_tools(vendor) as (settings, tools, vendor_id), unit_of_work(tools.databases, vendor_id) as work:
-        found = list(check(work, tools.daraja, daraja_url=settings.daraja_url, open_secret=tools.open_secret, now=tools.clock()))
+    with _open_tools(vendor) as (settings, tools, vendor_id):
+        found = list(
+            check(
+                tools.databases,
+                tools.daraja,
+                vendor_id=vendor_id,
+                daraja_url=settings.daraja_url,
+                open_secret=tools.open_secret,
+                now=tools.clock(),
+            )
+        )
     _say(found)
     typer.echo("This vendor can be paid. Prove it once with KES 1 of your own.")
 

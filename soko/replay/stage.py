@@ -1,7 +1,7 @@
 """Where transcripts are played: databases that stay as they are, and flows loaded once."""
 
 import linecache
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from conversation.context import Shelves
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 from conversation.whatsapp.outbound import CloudApi
+from payments import stk
 from router import catalog, rehearsal, rehearsal_databases
 from router.catalog import CatalogItem
 from router.databases import Databases
@@ -30,8 +31,10 @@ SUFFIX: Final = ".test.yaml"
 class Stage:
     """Plays transcripts on one pair of databases."""
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, *, push: Callable[..., bool] = stk.push_next) -> None:
+        """`push` stands for the push job's part, for shops that break a rule on purpose."""
         self._databases = databases
+        self._push = push
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
         self._shelves = Shelves()
         self._loaded: dict[Path, Bundle] = {}
@@ -81,14 +84,14 @@ class Stage:
         self._cloud_api.close()
 
     def _props(self, transcript: Transcript) -> Props:
-        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, shelves=self._shelves)
+        return Props(bundle=self.bundle(transcript), cloud_api=self._cloud_api, shelves=self._shelves, push=self._push)
 
 
 @contextmanager
-def open_stage(*, platform_url: str, ops_url: str) -> Iterator[Stage]:
-    """Give a stage on these databases: migrated and seeded ones that nobody writes to."""
+def open_stage(*, platform_url: str, ops_url: str, push: Callable[..., bool] = stk.push_next) -> Iterator[Stage]:
+    """Give a stage on these databases: migrated and seeded ones that nobody writes to. `push` as for Stage."""
     sealer = Sealer(lambda: ["nothing is kept, and what is played goes the way of what is real"])
-    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=str, sealer=sealer))
+    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=str, sealer=sealer), push=push)
     try:
         yield stage
     finally:

@@ -64,6 +64,7 @@ class Props:
     bundle: Bundle
     cloud_api: CloudApi
     shelves: Shelves
+    push: Callable[..., bool] = stk.push_next  # as the push job does it
 
 
 class World:
@@ -78,6 +79,7 @@ class World:
         self.reports: list[TurnReport] = []
         self.last_heard_at = given.now
         self._databases = databases
+        self._push_next = props.push
         self._phone, self._name = given.phone, given.first_name
         self._vendor_id = _make_vendor(databases, given) if given.products else _find_vendor(databases, given.vendor)
         self._number_id = _number_of(databases, self._vendor_id)
@@ -254,7 +256,7 @@ class World:
 
     def _push(self) -> None:
         """Do as the push job does, without its threads: a rehearsal has one connection."""
-        stk.push_next(
+        self._push_next(
             self._databases,
             self.mpesa,
             vendor_id=self._vendor_id,

@@ -19,6 +19,7 @@ from router.ids import VendorId
 from router.wakeups import Wakeups
 from soko.simulators.daraja import Kind, Vendor, build_app
 from soko.simulators.serving import running
+from tests.operator import operating
 from tests.payments.shop import PHONE, Clock, Shop
 
 PAYBILL = Vendor(
@@ -46,6 +47,14 @@ def clock(clock_of_all: Clock, now: datetime) -> Clock:
 def shop(databases: Databases, vendor_id: VendorId, clock: Clock) -> Shop:
     """Give the seeded paybill vendor, without a network."""
     return Shop(databases=databases, vendor_id=vendor_id, clock=clock)
+
+
+@pytest.fixture
+def other_shop(databases: Databases, vendor_id: VendorId, clock: Clock) -> Shop:
+    """Give the other seeded vendor of the same ops database."""
+    with operating(databases) as conn:
+        (other,) = conn.execute("SELECT id FROM vendors WHERE id <> %s", (vendor_id,)).fetchall()
+    return Shop(databases=databases, vendor_id=VendorId(other["id"]), clock=clock)
 
 
 # M-Pesa over HTTP

@@ -5,6 +5,7 @@ import pytest
 
 from payments import reconcile
 from payments.daraja import DarajaClient
+from payments.requests import Busy, BusyReason
 from router.payment_intents import attempts, store
 from router.payment_intents.status import AttemptEvent
 from router.payment_intents.store import Intent
@@ -12,7 +13,7 @@ from router.work import unit_of_work
 from tests.payments.bodies import failure, success
 from tests.payments.conftest import Mpesa
 from tests.payments.shop import Shop
-from tests.payments.test_settle import ordered_again, pushed, settle_all
+from tests.payments.test_settle import order_of, ordered_again, pushed, settle_all
 
 QUERY = "/mpesa/stkpushquery/v1/query"
 
@@ -294,6 +295,17 @@ def test_a_failure_is_asked_about_once_and_no_more(shop: Shop) -> None:
     assert shop.confirm() == 0
     assert shop.states(intent.id) == ("failed", "failed", "CONFIRMED")
     assert shop.news() == [("cancelled", None)]
+
+
+def test_while_money_is_claimed_for_an_order_a_new_pay_prepares_nothing(shop: Shop) -> None:
+    first = pushed(shop)
+    shop.call_back(first.id, failure(first))
+    assert shop.settle()
+    shop.call_back(first.id, success(first))
+    assert shop.settle()
+    assert shop.states(first.id)[0] == "failed"
+    ordered = order_of(first)
+    assert shop.prepare(ordered, shop.say(ordered)) == Busy(reason=BusyReason.UNDER_REVIEW)
 
 
 def test_while_money_is_claimed_for_an_order_no_other_prompt_of_it_is_prepared_or_sent(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from payments.requests import Busy, BusyReason, NotPaid, Paid, Pending, Prepared
 from payments.result_codes import Outcome, Why
 from router.databases import Databases
 from router.ids import IntentId, OrderId, VendorId
+from router.orders import store as orders
 from router.payment_intents import attempts, slots, store
 from router.payment_intents.status import AttemptEvent, IntentEvent
 from router.work import unit_of_work
@@ -65,6 +66,14 @@ def test_a_pay_older_than_the_confirmation_is_no_pay(shop: Shop) -> None:
     shop.clock.advance(seconds=1)
     second = shop.order()
     assert reason_of(shop.prepare(second, early)) is RefusedReason.NOT_A_PAY
+
+
+def test_only_a_confirmed_order_of_this_customer_is_paid_for(shop: Shop) -> None:
+    mine, theirs, gone = shop.order(), shop.order(phone="254712000002"), shop.order()
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        orders.cancel(work, order_id=gone.order_id, reason="x", now=shop.clock())
+    for order in (theirs, gone):
+        assert reason_of(shop.prepare(mine, shop.say(mine), order_id=order.order_id)) is RefusedReason.ORDER_NOT_CONFIRMED
 
 
 @pytest.mark.case(7)

@@ -287,16 +287,20 @@ def test_a_late_success_withdraws_a_newer_intent_that_was_not_sent(shop: Shop) -
     assert shop.states(second_id)[:2] == ("cancelled", "rejected")
 
 
+def order_of(intent: Intent) -> Ordered:
+    assert intent.conversation_id is not None
+    return Ordered(
+        order_id=intent.order_id,
+        customer_id=intent.customer_id,
+        conversation_id=intent.conversation_id,
+        phone=intent.msisdn,
+        total=intent.amount,
+    )
+
+
 def ordered_again(shop: Shop, first: Intent) -> IntentId:
     """Let the customer of an ended intent reply PAY again."""
-    assert first.conversation_id is not None
-    ordered = Ordered(
-        order_id=first.order_id,
-        customer_id=first.customer_id,
-        conversation_id=first.conversation_id,
-        phone=first.msisdn,
-        total=first.amount,
-    )
+    ordered = order_of(first)
     prepared = shop.prepare(ordered, shop.say(ordered))
     assert isinstance(prepared, Prepared)
     return prepared.intent_id

@@ -1,7 +1,9 @@
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +18,14 @@ from payments.daraja import Accepted, Ambiguous, DarajaClient, Endpoint, NoAnswe
 from payments.requests import Prepared
 from payments.tokens import draw_token
 from router.databases import Databases
-from router.errors import Refused
+from router.errors import Broken, Refused
 from router.orders import store as orders
 from router.payment_intents import attempts, trail
+from router.payment_intents.attempts import InTheWay
 from router.work import unit_of_work
+from tests.operator import operating
 from tests.payments.conftest import Mpesa
-from tests.payments.shop import Shop
+from tests.payments.shop import Answers, Shop
 
 
 def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
@@ -273,6 +277,58 @@ def test_two_workers_cannot_prompt_one_phone_at_once(open_shop: Shop, mpesa: Mpe
     assert len(mpesa.posts()) == 1
 
 
+def test_a_phone_is_held_while_it_is_looked_at_and_another_vendors_prompt_counts(shop: Shop, other_shop: Shop) -> None:
+    mine, theirs = shop.consented(), other_shop.consented(total=215)
+    since = shop.clock() - timedelta(seconds=90)
+
+    def is_free() -> bool:
+        (row,) = shop.rows("SELECT pg_try_advisory_xact_lock(hashtextextended('stk:' || %s, 0)) AS free", mine.msisdn)
+        return bool(row["free"])
+
+    with unit_of_work(other_shop.databases, other_shop.vendor_id) as work:
+        assert attempts.find_in_the_way(work, theirs, since=since, same_amount_since=since) is None
+        assert not is_free()
+        attempts.dispatch(work, theirs, token_sha256=b"t" * 32, terms={}, look_again_at=shop.clock(), now=shop.clock())
+    assert is_free()
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        assert attempts.find_in_the_way(work, mine, since=since, same_amount_since=since) is InTheWay.PROMPT
+
+
+@dataclass(kw_only=True)
+class Slow(Answers):
+    """M-Pesa whose token takes so long that something happens meanwhile."""
+
+    meanwhile: Callable[[], object]
+
+    def authorise(self, credentials: Credentials) -> SecretStr:
+        self.meanwhile()
+        return SecretStr("late")
+
+
+def test_a_worker_that_was_overtaken_leaves_the_prompt_alone(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    intent = open_shop.consented()
+
+    def another_worker_pushes_and_the_customer_cancels() -> None:
+        open_shop.clock.advance(seconds=31)  # longer than the first worker's lease
+        assert open_shop.push(daraja)
+        with unit_of_work(open_shop.databases, open_shop.vendor_id) as work:
+            orders.cancel(work, order_id=intent.order_id, reason="x", now=open_shop.clock())
+
+    assert open_shop.push(Slow(meanwhile=another_worker_pushes_and_the_customer_cancels))
+    assert open_shop.states(intent.id) == ("processing", "accepted", "CANCELLED")
+    assert len(mpesa.posts()) == 1
+
+
+def test_a_gate_that_closed_while_a_worker_got_ready_holds_it_back(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    mpesa.script(callback="never")
+    first, second = open_shop.consented(), open_shop.consented(total=215)
+    assert open_shop.push(Slow(meanwhile=lambda: open_shop.push(daraja)))
+    assert {open_shop.states(each.id)[1] for each in (first, second)} == {"accepted", "prepared"}
+    assert open_shop.progress() == ["phone_busy"]
+    assert len(mpesa.posts()) == 1
+
+
 def test_a_decided_prompt_frees_the_phone(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(outcome="cancelled")
     open_shop.consented()
@@ -436,19 +492,32 @@ def test_only_the_hash_of_the_callback_token_is_stored(open_shop: Shop, mpesa: M
     assert token not in dump
 
 
+@contextmanager
+def commits_of_dispatches_fail(databases: Databases) -> Iterator[None]:
+    """Let every transaction that dispatches an attempt die at its commit, as with a worker or a server that is killed then."""
+    with operating(databases, ops=True) as conn:
+        conn.execute(
+            """CREATE FUNCTION die_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN RAISE EXCEPTION 'killed at the commit'; END $$"""
+        )
+        conn.execute(
+            """CREATE CONSTRAINT TRIGGER die_at_commit AFTER UPDATE OF status ON stk_attempts DEFERRABLE INITIALLY DEFERRED
+               FOR EACH ROW WHEN (NEW.status = 'dispatched') EXECUTE FUNCTION die_at_commit()"""
+        )
+    try:
+        yield
+    finally:
+        with operating(databases, ops=True) as conn:
+            conn.execute("DROP FUNCTION die_at_commit() CASCADE")
+
+
 def test_case_10_a_worker_killed_before_the_claim_leaves_it_to_the_next(
-    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, monkeypatch: pytest.MonkeyPatch
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
 ) -> None:
     mpesa.script(callback="never")
     intent = open_shop.consented()
-
-    def die(*_args: object, **_terms: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as dying:
-        dying.setattr("payments.stk.attempts.dispatch", die)
-        with pytest.raises(SystemExit):
-            open_shop.push(daraja)
+    with commits_of_dispatches_fail(open_shop.databases), pytest.raises(Broken, match="killed at the commit"):
+        open_shop.push(daraja)
     assert open_shop.states(intent.id)[:2] == ("consented", "prepared")
     assert mpesa.posts() == []
     open_shop.clock.advance(seconds=30)

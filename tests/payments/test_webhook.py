@@ -189,9 +189,8 @@ def test_case_45_a_callback_is_spooled_while_the_database_is_away_and_replayed(
     assert spool.replay(lambda kept: store_callback(shop.databases, kept)) == 0
 
 
-def test_a_full_spool_and_an_unreadable_file_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("payments.spool.MOST_FILES", 1)
-    spool, kept = Spool(tmp_path), Kept(vendor_id=uuid4(), token_sha256="00", body="{}", peer=None)
+def test_a_full_spool_and_an_unreadable_file_are_told(tmp_path: Path) -> None:
+    spool, kept = Spool(tmp_path, most_files=1), Kept(vendor_id=uuid4(), token_sha256="00", body="{}", peer=None)
     assert [spool.keep(kept), spool.keep(kept)] == [True, False]
     assert not Spool(Path("/proc/nowhere")).keep(kept)
     (tmp_path / "broken.callback").write_text("{")

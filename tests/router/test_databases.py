@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import LiteralString
@@ -410,18 +410,24 @@ def test_a_database_that_hangs_holds_a_bounded_number_of_callers() -> None:
 
 
 def test_the_databases_a_process_holds_are_bounded_and_one_in_use_is_never_given_up(
-    databases: Databases, tenant_url: str, monkeypatch: pytest.MonkeyPatch
+    databases: Databases, database_urls: dict[str, str], tenant_url: str
 ) -> None:
-    monkeypatch.setattr("router.databases.MOST_DATABASES", 3)  # the platform and two more
     first, second, third = (register(databases, db_target(tenant_url, passwordSecretRef=f"plain:{n}")) for n in range(3))
-    with databases.ops(first) as held:
-        one(databases, second)
-        one(databases, third)
-        assert len(databases._open) == 3
-        assert held.execute("SELECT 1 AS one").fetchone() == {"one": 1}
-        with databases.ops(third), pytest.raises(Unavailable, match="may hold are in use"):
-            one(databases, second)
-    assert one(databases, second)
+    few = Databases(
+        platform_url=database_urls["platform"],
+        ops_url=database_urls["ops"],
+        resolve_secret=lambda reference: reference.removeprefix("plain:"),
+        most_databases=3,  # the platform and two more
+    )
+    with closing(few):
+        with few.ops(first) as held:
+            one(few, second)
+            one(few, third)
+            assert len(few._open) == 3
+            assert held.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+            with few.ops(third), pytest.raises(Unavailable, match="may hold are in use"):
+                one(few, second)
+        assert one(few, second)
 
 
 @pytest.mark.security(10)

@@ -167,15 +167,16 @@ def test_between_two_databases_nobody_writes_and_the_message_says_what_to_run(
     own: OpsTarget,
     url_of: Callable[[OpsTarget], str],
     now: datetime,
-    monkeypatch: pytest.MonkeyPatch,
+    database_urls: dict[str, str],
 ) -> None:
-    monkeypatch.setattr("router.databases.MOVE_SECONDS", 0.05)
+    hasty = Databases(platform_url=database_urls["platform"], ops_url=database_urls["ops"], resolve_secret=str, move_seconds=0.05)
     with closing(moving.move(databases, vendor_id, own, url_of=url_of, most_pause=60)) as steps:
         for _ in range(STEPS - 1):
             next(steps)
-    with pytest.raises(Unavailable, match="soko vendor move"):
-        use(databases, vendor_id, "lost", now)
-    assert use(databases, VendorId(DUKA_LA_PILI), "other", now)
+    with closing(hasty):
+        with pytest.raises(Unavailable, match="soko vendor move"):
+            use(hasty, vendor_id, "lost", now)
+        assert use(hasty, VendorId(DUKA_LA_PILI), "other", now)
 
 
 def test_whoever_is_erased_goes_from_what_a_move_left_behind_too(

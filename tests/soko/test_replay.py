@@ -19,8 +19,6 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from conversation.authoring.read_transcripts import parse_transcripts
-from conversation.engine import running
-from conversation.engine.effects import Message
 from payments import stk
 from payments.credentials import Credentials
 from payments.daraja import StkRequest, TransactionType
@@ -32,7 +30,7 @@ from soko.errors import NotReady
 from soko.replay.invariants import message_faults, payment_faults
 from soko.replay.mpesa import Prompt, ScriptedMpesa
 from soko.replay.play import Failure, Played
-from soko.replay.stage import Stage, find_flows, find_transcripts
+from soko.replay.stage import Stage, find_flows, find_transcripts, open_stage
 from tests.operator import operating
 
 ROOT = Path(__file__).parents[2]
@@ -326,11 +324,10 @@ def test_a_timer_that_fails_fails_the_transcript(stage: Stage, flows: Path) -> N
 
 
 PAY = "- customer: hi\n- bot: ...\n- customer: pay\n- bot: ..."
-push_next = stk.push_next
 
 
 def push_twice(databases: Databases, mpesa: ScriptedMpesa, **more: Any) -> bool:
-    pushed = push_next(databases, mpesa, **more)
+    pushed = stk.push_next(databases, mpesa, **more)
     opened = Credentials(consumer_key=SecretStr("x"), consumer_secret=SecretStr("x"), passkey=SecretStr("x"))
     mpesa.push(mpesa.prompts[-1].request, opened, SecretStr("x"))
     return pushed
@@ -346,7 +343,7 @@ def push_after(statement: LiteralString) -> Callable[..., bool]:
             ops.execute(statement)
             ops.execute("SET LOCAL session_replication_role = origin")
             ops.execute("SET LOCAL ROLE soko_runtime")
-        return push_next(databases, mpesa, **more)
+        return stk.push_next(databases, mpesa, **more)
 
     return push
 
@@ -362,19 +359,12 @@ def push_after(statement: LiteralString) -> Callable[..., bool]:
     ],
 )
 def test_a_shop_that_breaks_a_rule_of_payment_fails_every_transcript_that_comes_by(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, push: Callable[..., bool], reason: str
+    own_databases: dict[str, str], push: Callable[..., bool], reason: str
 ) -> None:
-    monkeypatch.setattr(stk, "push_next", push)
-    failure = failure_of(play(stage, PAY, given=CONFIRMED, mpesa="{push: [accepted, accepted]}"))
+    with open_stage(platform_url=own_databases["platform"], ops_url=own_databases["ops"], push=push) as stage:
+        failure = failure_of(play(stage, PAY, given=CONFIRMED, mpesa="{push: [accepted, accepted]}"))
 
     assert f">> {reason}" in failure.report
-
-
-def test_a_message_that_whatsapp_would_refuse_fails_the_transcript(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "render", lambda _text, **_shown: [Message(text="x" * 4097)])
-    failure = failure_of(play(stage, "- customer: hi\n- bot: ..."))
-
-    assert ">> WhatsApp would refuse this message: text: 4097 characters, at most 4096" in failure.report
 
 
 def test_message_faults_are_those_of_whatsapp() -> None:

@@ -17,6 +17,7 @@ from router.work import unit_of_work
 from tests.operator import operating
 from tests.payments.bodies import success
 from tests.payments.shop import Ordered, Shop
+from tests.payments.test_settle import order_of
 
 TABLES = (
     "vendor_shortcodes",
@@ -152,7 +153,7 @@ def test_no_intent_by_a_service_event_that_says_pay(shop: Shop, ordered: Ordered
 
 def test_no_second_live_intent_of_an_order(shop: Shop) -> None:
     first = shop.consented()
-    ordered = again(first)
+    ordered = order_of(first)
     row = row_of(shop, ordered, shop.say(ordered)) | {"day_slot": 2}
     refused(shop, INSERT_INTENT, row, "payment_intents_one_live")
 
@@ -178,19 +179,8 @@ def test_no_intent_for_an_order_under_review(shop: Shop) -> None:
     intent = on_the_phone(shop)
     shop.call_back(intent.id, success(intent, amount=1))
     assert shop.settle()
-    ordered = again(intent)
+    ordered = order_of(intent)
     refused(shop, INSERT_INTENT, row_of(shop, ordered, shop.say(ordered)) | {"day_slot": 2}, "under review")
-
-
-def again(intent: Intent) -> Ordered:
-    assert intent.conversation_id is not None
-    return Ordered(
-        order_id=intent.order_id,
-        customer_id=intent.customer_id,
-        conversation_id=intent.conversation_id,
-        phone=intent.msisdn,
-        total=intent.amount,
-    )
 
 
 def on_the_phone(shop: Shop) -> Intent:
@@ -245,6 +235,11 @@ PREPARED_WRITES = [
         "INSERT INTO stk_attempts SELECT vendor_id, intent_id, shortcode_id, amount, msisdn, pay_message_id, 'prepared',"
         " now(), now() FROM stk_attempts",
         "stk_attempts_pkey",
+    ),
+    (
+        "INSERT INTO stk_attempts SELECT vendor_id, intent_id, shortcode_id, amount, msisdn, pay_message_id, 'rejected',"
+        " now(), now() FROM stk_attempts",
+        "starts as prepared",
     ),
     (
         "INSERT INTO stk_attempts SELECT vendor_id, gen_random_uuid(), shortcode_id, amount, msisdn, pay_message_id, 'prepared',"

@@ -1,0 +1,1 @@
+"""The guards of payments, taken out one by one: docs/payment-guards.md."""
