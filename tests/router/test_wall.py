@@ -240,6 +240,21 @@ def test_an_owner_that_may_step_down_does_but_not_in_production(login: Callable[
         open_as(make_conninfo(servers.ops, user="postgres"), strict=True)
 
 
+# A prompt on a phone, of a vendor without anything else.
+PROMPT_ALONE = """
+    DO $$ DECLARE foreign_key name; BEGIN
+      SET LOCAL app.all_vendors = 'on';
+      FOR foreign_key IN SELECT conname FROM pg_constraint WHERE conrelid = 'stk_attempts'::regclass AND contype = 'f' LOOP
+        EXECUTE format('ALTER TABLE stk_attempts DROP CONSTRAINT %I', foreign_key);
+      END LOOP;
+      INSERT INTO stk_attempts (vendor_id, intent_id, shortcode_id, amount, msisdn, pay_message_id, due_at, created_at)
+        VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000003', 430, '254712345678', 1, now(), now());
+      UPDATE stk_attempts SET status = 'dispatched', dispatched_at = now(), callback_token_sha256 = sha256('t');
+      SET LOCAL app.all_vendors = '';
+    END $$
+    """
+
+
 def test_the_functions_across_vendors_work_for_an_owner_who_is_no_superuser(login: Callable[..., str]) -> None:
     url = login(owner=True, member=True)
     with psycopg.connect(url) as conn:
@@ -252,3 +267,9 @@ def test_the_functions_across_vendors_work_for_an_owner_who_is_no_superuser(logi
     with psycopg.connect(url) as conn:
         assert conn.execute("SELECT * FROM inbox").fetchall() == [], "the wall is forced on the owner too"
         assert conn.execute("SELECT * FROM vendors_with_work('{turn}', now())").fetchall() == [("turn", UUID(int=1))]
+    with psycopg.connect(url) as conn:
+        conn.execute(PROMPT_ALONE)
+        prompt = conn.execute(
+            "SELECT has_prompt_in_the_way('254712345678', gen_random_uuid(), now() - interval '90 s', 0, now())"
+        )
+        assert prompt.fetchall() == [(True,)]
