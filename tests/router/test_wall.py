@@ -248,7 +248,7 @@ PROMPT_ALONE = """
         EXECUTE format('ALTER TABLE stk_attempts DROP CONSTRAINT %I', foreign_key);
       END LOOP;
       INSERT INTO stk_attempts (vendor_id, intent_id, shortcode_id, amount, msisdn, pay_message_id, due_at, created_at)
-        VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000003', 430, '254712345678', 1, now(), now());
+        SELECT '00000000-0000-0000-0000-000000000001', gen_random_uuid(), gen_random_uuid(), 430, '254712345678', 1, now(), now();
       UPDATE stk_attempts SET status = 'dispatched', dispatched_at = now(), callback_token_sha256 = sha256('t');
       SET LOCAL app.all_vendors = '';
     END $$
