@@ -48,9 +48,9 @@ def to_page(told: dict[str, Any]) -> str:
                 parts.append(f"Body: [{name}](#{name.lower()})\n")
                 parts += [f"```json\n{json.dumps(example)}\n```\n" for example in schemas[name].get("examples", [])]
             parts += [
-                f"Answers {code}: [{_name(answer)}](#{_name(answer).lower()})\n"
+                f"Answers {code}: {_answer(response['content'])}\n"
                 for code, response in operation["responses"].items()
-                if code.startswith("2") and (answer := response["content"]["application/json"]["schema"])
+                if code.startswith("2")
             ]
     parts.append("# Shapes\n")
     for name, schema in sorted(schemas.items()):
@@ -62,6 +62,13 @@ def to_page(told: dict[str, Any]) -> str:
             parts.append(f"| `{field}` | {_kind(kind)}{'' if field in needed else ', optional'} |")
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _answer(content: dict[str, Any]) -> str:
+    if "application/json" not in content:
+        return " or ".join(kind for kind in content if kind != "text/plain")
+    name = _name(content["application/json"]["schema"])
+    return f"[{name}](#{name.lower()})"
 
 
 def _parameters(operation: dict[str, Any]) -> list[str]:

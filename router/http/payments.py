@@ -1,10 +1,11 @@
 """Money that M-Pesa says has moved, to be read."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from router import capabilities, listing
@@ -15,6 +16,7 @@ from router.http.pages import After, Limit, Page, parse_cursor, to_page
 from router.http.problems import PROBLEMS, ProblemRoute
 from router.ids import VendorId
 from router.keys import Operation
+from router.payment_intents.statement import list_day, to_csv, yesterday
 from router.work import unit_of_work
 
 
@@ -68,6 +70,14 @@ def build_routes(api: Api) -> APIRouter:
         with unit_of_work(api.databases, vendor_id) as work:
             rows = listing.list_rows(work, listing.PAYMENTS, after=place, limit=limit, order_id=order_id, unmatched=unmatched)
         return to_page([PaymentOut(**row) for row in rows], [(row["paid_at"], row["id"]) for row in rows], limit)
+
+    @routes.get("/payments/statement", response_class=PlainTextResponse, responses={200: {"content": {"text/csv": {}}}})
+    def get_statement(vendor_id: Annotated[VendorId, Depends(reader)], day: date | None = None) -> PlainTextResponse:
+        """Return a day of Nairobi as CSV, yesterday without one: orders, payments with receipts, unmatched money, doubts."""
+        capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
+        with unit_of_work(api.databases, vendor_id) as work:
+            lines = list_day(work, day or yesterday(api.clock()))
+        return PlainTextResponse(to_csv(lines), media_type="text/csv")
 
     @routes.get("/payments/{payment_id}")
     def get_payment(payment_id: UUID, vendor_id: Annotated[VendorId, Depends(reader)]) -> PaymentOut:

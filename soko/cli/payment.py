@@ -1,6 +1,7 @@
 """`soko payment`: read a payment's whole story, ask M-Pesa again, and decide what only a person may decide."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -75,6 +76,25 @@ def reconcile(vendor: VendorArgument) -> None:
         waiting, unmatched = len(store.list_under_review(work)), len(money.list_unmatched(work))
     typer.echo(f"Reconciled. {waiting} payments wait for a person: soko payment review list {vendor}")
     typer.echo(f"{unmatched} receipts match no order: soko payment unmatched {vendor}")
+
+
+@commands.command("statement")
+def statement(
+    vendor: VendorArgument,
+    *,
+    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="a day of Nairobi; without one: yesterday")] = None,
+) -> None:
+    """Write a day's orders, payments with their receipts, and unmatched money to stdout, as CSV."""
+    from router.payment_intents.statement import list_day, to_csv, yesterday
+    from soko.clock import utc_now
+
+    chosen = day.date() if day is not None else yesterday(utc_now())
+    with open_work(vendor) as work:
+        lines = list_day(work, chosen)
+    typer.echo(to_csv(lines), nl=False)
+    money = sum(line.amount for line in lines if line.line in ("payment", "unmatched"))
+    unmatched = sum(line.line == "unmatched" for line in lines)
+    typer.echo(f"{chosen}: KES {money} came in, {unmatched} receipts match no order.", err=True)
 
 
 @commands.command("unmatched")

@@ -1,13 +1,21 @@
+import csv
+import io
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from router.payment_intents.statement import NAIROBI
 from soko.cli import app
+from tests.payments.bodies import c2b, success
 from tests.payments.shop import Shop
 from tests.payments.test_review import reviewed
+from tests.payments.test_settle import pushed
+from tests.router.api import open_shared_api
+from tests.router.asgi import Client
 
 
 @pytest.fixture
@@ -67,3 +75,60 @@ def test_reconciling_by_hand_gives_up_what_waited_too_long(shop: Shop, environme
     said = soko(environment, "reconcile", shop.vendor_id)
     assert "Reconciled. 0 payments wait for a person" in said.stdout
     assert shop.states(intent.id)[0] == "expired"
+
+
+def test_a_day_is_written_as_csv_for_people_and_for_programs(shop: Shop, environment: dict[str, str], now: datetime) -> None:
+    paid = pushed(shop)
+    shop.call_back(paid.id, success(paid))
+    shop.settle()
+    shop.confirm()
+    doubtful = pushed(shop, checkout="ws_CO_2", phone="254712000002")
+    shop.call_back(doubtful.id, success(doubtful, amount=1, receipt="NLJ7RT61SW"))
+    shop.settle()
+    shop.report(c2b('=HYPERLINK("x")', receipt="RKTQDM7W61", amount="50.00"))
+    shop.settle_reports()
+    day = now.astimezone(NAIROBI).date()
+
+    said = soko(environment, "statement", shop.vendor_id, "--day", day)
+    lines = [{name: row[name] for name in row if name != "at"} for row in csv.DictReader(io.StringIO(said.stdout))]
+    nothing = dict.fromkeys(("receipt", "confirmed_by", "account", "note", "order", "status"), "")
+    assert sorted(lines, key=lambda line: (line["line"], line["order"])) == [
+        nothing | {"line": "order", "order": "S0001", "status": "PAID", "amount": "430", "receipt": "NLJ7RT61SV"},
+        nothing | {"line": "order", "order": "S0002", "status": "CONFIRMED", "amount": "430"},
+        {
+            "line": "payment",
+            "order": "S0001",
+            "status": "PAID",
+            "amount": "430",
+            "receipt": "NLJ7RT61SV",
+            "confirmed_by": "callback+query",
+            "account": "S0001",
+            "note": "",
+        },
+        nothing
+        | {
+            "line": "review",
+            "order": "S0002",
+            "status": "CONFIRMED",
+            "amount": "430",
+            "account": "S0002",
+            "note": "amount_mismatch",
+        },
+        nothing
+        | {
+            "line": "unmatched",
+            "amount": "50",
+            "receipt": "RKTQDM7W61",
+            "confirmed_by": "c2b",
+            "account": '\'=HYPERLINK("X")',
+            "note": "unknown_account",
+        },
+    ]
+    assert said.stderr == f"{day}: KES 480 came in, 1 receipts match no order.\n"
+    assert soko(environment, "statement", shop.vendor_id, "--day", day + timedelta(days=1)).stdout.count("\n") == 1
+
+    client = Client(open_shared_api(shop.databases, now + timedelta(days=1)))
+    told = client.get(
+        "/payments/statement", headers={"x-internal-key": "dev-internal-secret", "x-vendor-id": str(shop.vendor_id)}
+    )
+    assert (told.headers["content-type"], told.text) == ("text/csv; charset=utf-8", said.stdout)

@@ -126,3 +126,10 @@ def test_the_end_of_a_review_is_told_also_when_it_is_the_end_that_was_told_befor
     assert settle_all(shop)[-1] == "amount_mismatch"
     decide_failed(shop, intent)
     assert (shop.news(), shop.progress()) == ([("failed", None), ("failed", None)], ["review"])
+
+
+def test_a_failure_never_ends_what_a_person_must_look_at(shop: Shop) -> None:
+    intent = reviewed(shop)
+    shop.call_back(intent.id, failure(intent))
+    assert settle_all(shop)[-1] == "under_review"
+    assert shop.states(intent.id)[0] == "needs_review"

@@ -11,7 +11,7 @@ from router.ids import VendorId
 from router.json_values import Phone
 from router.orders import store as orders
 from router.payment_intents import attempts, store
-from router.payment_intents.status import AttemptEvent
+from router.payment_intents.status import AttemptEvent, IntentEvent
 from router.payment_intents.store import Intent
 from router.work import unit_of_work
 from tests.operator import operating
@@ -377,6 +377,16 @@ PAID_WRITES = [
 def test_money_that_arrived_is_guarded(shop: Shop, paid: Intent, statement: str, words: str) -> None:
     assert paid.receipt
     refused(shop, statement, {}, words)
+
+
+def test_a_move_from_where_it_stands_no_more_is_broken(shop: Shop) -> None:
+    stale = shop.consented()
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        attempts.dispatch(work, stale, token_sha256=b"t" * 32, terms={}, look_again_at=shop.clock(), now=shop.clock())
+        with pytest.raises(Broken, match="without the lock"):
+            store.move_intent(work, stale, IntentEvent.EXPIRE, reason="too_late", now=shop.clock())
+        with pytest.raises(Broken, match="without the lock"):
+            store.move_attempt(work, stale, AttemptEvent.REJECT, now=shop.clock())
 
 
 def test_the_ids_of_one_prompt_never_name_another(shop: Shop, accepted: Intent) -> None:
