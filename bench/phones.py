@@ -155,7 +155,7 @@ def _write(rows: list[tuple[str, float, float, float]], sizes: list[tuple[str, f
         "",
         "| a row of | bytes open | bytes sealed |",
         "|---|---|---|",
-        *(f"| {table} | {opened:,.0f} | {sealed:,.0f} |" for table, opened, sealed in sizes),
+        *(f"| {table} | {opened:,.0f} | {f'{sealed:,.0f}' if sealed else '-'} |" for table, opened, sealed in sizes),
     ]
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
     print(*lines, sep="\n")  # noqa: T201 — its output

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString, TypeAlias
 from uuid import UUID
 
-import structlog
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
@@ -21,8 +20,6 @@ from router.ids import CustomerId, OrderId, VendorId
 from router.orders import store as orders
 from router.persons import Personal
 from router.work import Work, unit_of_work
-
-log = structlog.get_logger(__name__)
 
 Who: TypeAlias = "str | CustomerId"  # a phone, 12 digits, or a customer's id
 Rows: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]  # table → its rows
@@ -139,7 +136,6 @@ def erase(databases: Databases, vendor_id: VendorId, who: Who, *, now: datetime)
         # Before the commit that takes the names away, by which these rows are found.
         with databases.platform(vendor_id) as conn:
             counted |= _write(conn, persons.PLATFORM, _platform_values(person.names, vendor_id))
-    log.info("customer_erased", vendor_id=str(vendor_id), customers=[str(each) for each in person.customers], rows=counted)
     return Erased(customers=person.customers, rows=counted)
 
 
