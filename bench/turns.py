@@ -49,9 +49,9 @@ def main() -> None:
             databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret, pool_size=16)
             rows = [
                 ("bare SQL of a turn, 1 at a time", _rate(lambda n: take_bare_turn(databases, n), at_once=1)),
-                ("whole turn, 1 at a time", _rate(_turns(databases), at_once=1)),
+                ("whole turn, 1 at a time", _rate(build_turns(databases), at_once=1)),
                 ("bare SQL of a turn, 8 at a time", _rate(lambda n: take_bare_turn(databases, n), at_once=8)),
-                ("whole turn, 8 at a time", _rate(_turns(databases), at_once=8)),
+                ("whole turn, 8 at a time", _rate(build_turns(databases), at_once=8)),
                 ("engine step alone", _rate(_steps(), at_once=1)),
             ]
             databases.close()
@@ -73,7 +73,8 @@ def _rate(work: Callable[[int], None], *, at_once: int) -> float:
         return each * at_once / (time.perf_counter() - begin)
 
 
-def _turns(databases: Databases) -> Callable[[int], None]:
+def build_turns(databases: Databases) -> Callable[[int], None]:
+    """Take turns one after another, with what each customer says in its order; call it with the number of a customer."""
     turns = Turns(databases=databases, flows=LiveFlows(load_flows()), wakeups=Wakeups(None), clock=utc_now)
     numbers = count()
     run = uuid4().hex

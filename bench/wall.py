@@ -1,5 +1,6 @@
 """What row-level security costs a turn: the same statements with and without it, taking turns. Run by `./run bench wall`."""
 
+import logging
 import statistics
 import tempfile
 import time
@@ -8,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from bench.turns import VENDOR, take_bare_turn
+from bench.turns import VENDOR, build_turns, take_bare_turn
 from router.databases import SHARED, Databases, OpsTarget
 from router.ids import VendorId
 from soko.embedded import engines
@@ -46,9 +48,12 @@ def main() -> None:
                 kind: made(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret)
                 for kind, made in (("without", _WithoutWall), ("with", Databases))
             }
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+            turns = {databases: build_turns(databases) for databases in kinds.values()}
             for what, work in (
                 ("empty transaction", _empty),
                 ("bare SQL of a turn", lambda databases: take_bare_turn(databases, 1)),
+                ("whole turn", lambda databases: turns[databases](1 + (databases is kinds["with"]))),
             ):
                 times = {kind: [] for kind in kinds}
                 for _ in range(ROUNDS):

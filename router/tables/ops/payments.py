@@ -26,6 +26,7 @@ class PaymentRow(OpsTable, table=True):
         ForeignKeyConstraint(["vendor_id", "shortcode_id"], ["vendor_shortcodes.vendor_id", "vendor_shortcodes.id"]),
         ForeignKeyConstraint(["vendor_id", "order_id"], ["orders.vendor_id", "orders.id"]),
         Index("payments_of_order", "vendor_id", "order_id"),
+        Index("payments_by_date", "vendor_id", "paid_at", "id"),
         Index("payments_unmatched", "vendor_id", "paid_at", postgresql_where=text("order_id IS NULL")),
     )
 
