@@ -7,6 +7,7 @@ from typing import Final
 
 from psycopg import Rollback
 
+from router import capabilities
 from router.catalog_file import Entry, ReadLine, Wrong, read_file
 from router.databases import Databases
 from router.ids import VendorId
@@ -72,7 +73,8 @@ def import_file(databases: Databases, vendor_id: VendorId, content: bytes, *, dr
 
 
 def write_lines(databases: Databases, vendor_id: VendorId, read: Sequence[ReadLine], *, dry_run: bool = False) -> Report:
-    """Take in lines that were read, all or none."""
+    """Take in lines that were read, all or none. Raises Refused("capability_off")."""
+    capabilities.require(databases, vendor_id, capabilities.CATALOG)
     bad = any(line.wrong for line in read)
     reports: list[LineReport] = []
     with databases.platform(vendor_id) as conn:
