@@ -93,8 +93,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "9999": Meaning(outcome=Outcome.REVIEW, why=Why.UNKNOWN, text="error sending the prompt", source=_WEAK),
     "E3008": Meaning(outcome=Outcome.REVIEW, why=Why.UNKNOWN, text="bad debt contract", source=_WEAK),
 }
-# What rejects a push without a fault of the vendor's: we never got through, or called too often.
-_NOT_THE_SHOPS: Final = frozenset({"not_sent", "429", "500.003.02", "500.003.03"})
+# What rejects a push without a fault of the vendor's: we never got through, called too often, or had a token that was replaced.
+_NOT_THE_SHOPS: Final = frozenset(
+    {"not_sent", "429", "500.003.02", "500.003.03", "400.003.01", "401.002.01", "401.003.01", "404.001.03", "404.001.04"}
+)
 _UNKNOWN: Final = Meaning(outcome=Outcome.REVIEW, why=Why.UNKNOWN, text="a result we do not know", source="none")
 
 

@@ -4,24 +4,36 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI
 from psycopg import sql
+from rq import Queue
+from rq.serializers import JSONSerializer
+from typer.testing import CliRunner
 
 from payments.access_token import AccessTokens
 from payments.credentials import open_credentials
 from payments.daraja import DarajaClient
+from payments.spool import Kept, Spool
+from payments.vendor_check import check
+from payments.webhook import build_routes
 from router.databases import Databases
 from router.errors import Unavailable
 from router.ids import VendorId
-from router.wakeups import connect
+from router.wakeups import Job, Wakeups, connect
+from soko.cli import app as app_of_soko
 from soko.simulators.daraja import Kind, Vendor, build_app
 from soko.simulators.serving import running
 from tests.operator import operating
 from tests.payments.conftest import Mpesa
 from tests.payments.shop import Clock, Shop, open_plain
+from tests.router.api import open_shared_api
+from tests.router.asgi import Client
 
 TILL = Vendor(
     short_code="600980",
@@ -79,6 +91,64 @@ def test_the_till_gets_the_money_by_its_store_number(till_shop: Shop, till_mpesa
     daraja.close()
 
 
+def set_reference(shop: Shop, reference: str) -> None:
+    with operating(shop.databases) as conn:
+        conn.execute("UPDATE vendor_shortcodes SET secret_ref = %s WHERE vendor_id = %s", (reference, shop.vendor_id))
+
+
+def what_a_check_says(shop: Shop, mpesa: Mpesa, daraja: DarajaClient, folder: Path) -> list[str]:
+    """Look at a vendor's set-up with good and wrong secrets, in a file, in the environment, and where nothing is."""
+    file = folder / "till"
+    told: list[str] = []
+    bundles = (BUNDLE, BUNDLE | {"passkey": "canary-wrong"}, BUNDLE | {"consumer_secret": "canary-wrong"}, "canary, and no JSON")
+    for bundle in bundles:
+        file.write_text(json.dumps(bundle))
+        set_reference(shop, f"file:{file}")
+        told += looked_at(shop, mpesa, daraja)
+    for reference in ("file:/nowhere", "env:NOT_SET"):
+        set_reference(shop, reference)
+        told += looked_at(shop, mpesa, daraja)
+    set_reference(shop, "env:TILL_SECRETS")
+    return told
+
+
+def looked_at(shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> list[str]:
+    found = check(
+        shop.databases, daraja, vendor_id=shop.vendor_id, daraja_url=mpesa.url, open_secret=open_plain, now=shop.clock()
+    )
+    return [str(each) for each in found]
+
+
+def what_http_answers(shop: Shop, redis_url: str, folder: Path) -> list[str]:
+    """Read what a vendor's program reads, post callbacks good and bad, and keep one in the spool."""
+    client = Client(open_shared_api(shop.databases, shop.clock()))
+    headers = {"x-internal-key": "dev-internal-secret", "x-vendor-id": str(shop.vendor_id)}
+    told = [client.get(path, headers=headers).text for path in ("/payments", "/orders", "/payments/statement", "/vendors")]
+    spool = Spool(folder / "callbacks")
+    app = FastAPI()
+    app.include_router(build_routes(shop.databases, Wakeups(connect(redis_url)), clock=shop.clock, spool=spool))
+    hooks = Client(app)
+    told += [hooks.post(f"/hooks/pay/{shop.vendor_id}/{'a' * 32}", {}, content=body).text for body in (b"{}", b"canary, no JSON")]
+    assert spool.keep(Kept(vendor_id=shop.vendor_id, token_sha256=sha256(b"canary-token").hexdigest(), body="{}", peer=None))
+    return [*told, *(path.read_text() for path in (folder / "callbacks").iterdir())]
+
+
+def what_the_shell_says(shop: Shop, urls: dict[str, str], redis_url: str, folder: Path) -> list[str]:
+    """Run what an operator runs about a vendor, whose secrets are in the environment."""
+    environment = {
+        "SOKO_PLATFORM_URL": urls["platform"],
+        "SOKO_OPS_URL": urls["ops"],
+        "SOKO_REDIS_URL": redis_url,
+        "SOKO_HOME": str(folder),
+        "SOKO_WHATSAPP_APP_SECRET": "canary-app-secret",
+        "SOKO_WHATSAPP_VERIFY_TOKEN": "canary-verify-token",
+    }
+    vendor = str(shop.vendor_id)
+    commands = (["config", "show"], ["payment", "unmatched", vendor], ["payment", "review", "list", vendor])
+    said = [CliRunner().invoke(app_of_soko, command, env=environment) for command in commands]
+    return [f"{each.output} {each.exception!r}" for each in said]
+
+
 @pytest.mark.security(23, 32)
 @pytest.mark.case(55)
 def test_no_secret_is_written_anywhere(
@@ -88,6 +158,7 @@ def test_no_secret_is_written_anywhere(
     redis_url: str,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tokens = AccessTokens(connect(redis_url))
@@ -101,6 +172,7 @@ def test_no_secret_is_written_anywhere(
     till_shop.clock.advance(minutes=1)
     while till_shop.query(daraja) or till_shop.settle():
         pass
+    told += what_a_check_says(till_shop, till_mpesa, daraja, tmp_path)
     till_mpesa.http.put(f"{till_mpesa.url}/sim/oauth", json={"answer": "empty_400", "times": 9}).raise_for_status()
     with connect(redis_url) as client:
         client.flushdb()
@@ -109,8 +181,17 @@ def test_no_secret_is_written_anywhere(
     with pytest.raises(Unavailable) as caught:
         daraja.authorise(open_credentials("env:TILL_SECRETS", open_plain))
     told.append("".join(traceback.format_exception(caught.value)))
+    told += what_http_answers(till_shop, redis_url, tmp_path)
+    told += what_the_shell_says(till_shop, database_urls, redis_url, tmp_path)
     with connect(redis_url) as client:
-        told += [f"{key!r}" for key in client.scan_iter()]
+        Wakeups(client).wake(list(Job), till_shop.vendor_id)
+        told += [
+            repr((job.description, job.args, job.kwargs, job.meta))
+            for queue in Queue.all(client, serializer=JSONSerializer)
+            for job in queue.jobs
+        ]
+        assert any("push_stk" in each for each in told)
+        told += [f"{key!r} {client.dump(key)!r}" for key in client.scan_iter()]
     told += [everything_in(url) for url in database_urls.values()]
     told += [caplog.text, *capfd.readouterr()]
     daraja.close()

@@ -131,7 +131,7 @@ def test_an_answer_that_proves_nothing_is_ambiguous_and_never_repeated(
     ("answer", "why"),
     [
         ("reject:400.002.02:Bad Request - Invalid BusinessShortCode", "shop_set_up"),
-        ("reject:404.001.03:Invalid Access Token", "shop_set_up"),
+        ("reject:404.001.03:Invalid Access Token", "failed"),
         ("reject:500.001.1001:Wrong credentials", "shop_set_up"),
         ("reject:500.001.1001:Unable to lock subscriber, a transaction is already in process", "other_prompt"),
         ("spike_arrest", "failed"),
@@ -224,6 +224,7 @@ def test_a_pay_of_exactly_five_minutes_is_still_acted_on(open_shop: Shop, mpesa:
     assert open_shop.states(intent.id)[0] == "processing"
 
 
+@pytest.mark.case(46)  # here, as in this whole file, there is no Redis
 def test_a_phone_shows_one_prompt_at_a_time(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="never")
     first, second = open_shop.consented(), open_shop.consented(total=215)
