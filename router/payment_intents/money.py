@@ -1,5 +1,6 @@
 """Money received: one row for each M-Pesa receipt, whichever channel told of it, and at most one for each intent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -80,6 +81,12 @@ _UNMATCHED: Final = """
     SELECT id, receipt, amount, account, unmatched_because AS because, confirmed_by, paid_at FROM payments
      WHERE vendor_id = %s AND order_id IS NULL ORDER BY paid_at, id
     """
+_GET: Final = """
+    SELECT p.id, p.receipt, p.amount, p.account, p.confirmed_by, p.paid_at, o.number AS order_number, p.unmatched_because,
+           p.assigned_by, p.assigned_because
+      FROM payments p LEFT JOIN orders o ON o.vendor_id = p.vendor_id AND o.id = p.order_id
+     WHERE p.vendor_id = %s AND p.id = %s
+    """
 _LOCK_UNMATCHED: Final = """
     SELECT id, receipt, amount, account, unmatched_because AS because, confirmed_by, paid_at FROM payments
      WHERE vendor_id = %s AND receipt = %s AND order_id IS NULL FOR UPDATE
@@ -144,6 +151,11 @@ def is_paid_for(work: Work, order_id: OrderId) -> bool:
     """Tell whether any money is written down for an order."""
     row = work.conn.execute(_PAYMENTS_OF_ORDER, (work.vendor_id, order_id)).fetchone()
     return row is not None and row["n"] > 0
+
+
+def get(work: Work, payment_id: UUID) -> Mapping[str, object] | None:
+    """Read what is known of one payment; None when there is none."""
+    return work.conn.execute(_GET, (work.vendor_id, payment_id)).fetchone()
 
 
 def list_unmatched(work: Work) -> list[Unmatched]:

@@ -14,9 +14,15 @@ _ADD_EVENT: Final = """
     INSERT INTO payment_events (vendor_id, intent_id, at, event, from_status, to_status, data)
     VALUES (%s, %s, %s, %s, %s, %s, %s)
     """
+# What was judged is shown as it came: a callback by its id in the line, a report likewise.
 _EVENTS: Final = """
-    SELECT at, event, from_status, to_status, data FROM payment_events
-     WHERE vendor_id = %s AND intent_id = %s ORDER BY id
+    SELECT e.at, e.event, e.from_status, e.to_status,
+           e.data || CASE WHEN coalesce(c.body, r.body) IS NULL THEN '{}'
+                          ELSE jsonb_build_object('came', coalesce(c.body, r.body)) END AS data
+      FROM payment_events e
+      LEFT JOIN callbacks c ON c.vendor_id = e.vendor_id AND c.id = (e.data ->> 'callback')::bigint
+      LEFT JOIN money_reports r ON r.vendor_id = e.vendor_id AND r.id = (e.data ->> 'report')::bigint
+     WHERE e.vendor_id = %s AND e.intent_id = %s ORDER BY e.id
     """
 
 
@@ -37,7 +43,7 @@ def note(work: Work, intent_id: IntentId, event: str, data: Mapping[str, JSON], 
 
 
 def list_noted(work: Work, intent_id: IntentId) -> list[Noted]:
-    """Read the audit trail of an intent, in order."""
+    """Read the audit trail of an intent, in order, with what M-Pesa sent as it came."""
     return [Noted(**row) for row in work.conn.execute(_EVENTS, (work.vendor_id, intent_id))]
 
 

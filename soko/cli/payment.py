@@ -1,6 +1,7 @@
 """`soko payment`: read a payment's whole story, ask M-Pesa again, and decide what only a person may decide."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,12 +23,16 @@ ReasonOption = Annotated[str, typer.Option(help="why, in your words; it stays in
 def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption = False) -> None:
     """Tell a payment's story in order: the message that allowed it, what was sent, what came back. Exit 1 when there is none."""
     from router.ids import IntentId
-    from router.payment_intents import store, trail
+    from router.payment_intents import money, store, trail
 
     with open_work(vendor) as work:
+        by_hand = money.get(work, payment)
         intent = store.get(work, IntentId(payment))
         pay = None if intent is None else store.get_pay(work, intent.pay_message_id)
         noted = trail.list_noted(work, IntentId(payment))
+    if by_hand is not None:
+        _say(by_hand, as_json=as_json)
+        return
     if intent is None or pay is None:
         fail(f"There is no payment {payment} at this vendor.")
     about: dict[str, Any] = {
@@ -43,15 +48,19 @@ def show(vendor: VendorArgument, payment: IntentArgument, *, as_json: JsonOption
         "allowed_by_message": pay.source_id,
         "message_at": pay.received_at.isoformat(),
     }
-    if as_json:
-        typer.echo(json.dumps(about))
-    else:
-        for name, value in about.items():
-            typer.echo(f"{name.replace('_', ' '):>20}  {'-' if value is None else value}")
+    _say(about, as_json=as_json)
     for line in noted:
         told = {"at": line.at.isoformat(), "event": line.event, "from": line.from_status, "to": line.to_status, "data": line.data}
         moved = f"  {line.from_status or '-'} -> {line.to_status}" if line.to_status else ""
         typer.echo(json.dumps(told) if as_json else f"{told['at']}  {line.event}{moved}  {json.dumps(line.data)}")
+
+
+def _say(about: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(about, default=str))
+        return
+    for name, value in about.items():
+        typer.echo(f"{name.replace('_', ' '):>20}  {'-' if value is None else value}")
 
 
 @commands.command("reconcile")

@@ -44,6 +44,8 @@ def test_an_operator_lists_reads_and_decides_a_payment(shop: Shop, environment: 
     assert about["allowed_by_message"].startswith("wamid.")
     assert [each["event"] for each in story][:3] == ["consented", "attempt_dispatch", "intent_dispatch"]
     assert story[-1]["to"] == "needs_review"
+    (judged,) = [each["data"] for each in story if each["event"] == "callback_judged"]
+    assert "stkCallback" in judged["came"]  # as M-Pesa sent it
 
     decision = ("--by", "Wanjiru", "--reason", "read in the portal")
     said = soko(environment, "review", "paid", shop.vendor_id, intent.id, "--receipt", "nlj7rt61sv", *decision)
@@ -132,3 +134,23 @@ def test_a_day_is_written_as_csv_for_people_and_for_programs(shop: Shop, environ
         "/payments/statement", headers={"x-internal-key": "dev-internal-secret", "x-vendor-id": str(shop.vendor_id)}
     )
     assert (told.headers["content-type"], told.text) == ("text/csv; charset=utf-8", said.stdout)
+
+
+def test_unmatched_money_is_listed_shown_and_assigned(shop: Shop, environment: dict[str, str]) -> None:
+    shop.order()
+    shop.report(c2b("JOHN", receipt="RKTQDM7W61"))
+    shop.settle_reports()
+    (line,) = soko(environment, "unmatched", shop.vendor_id, "--json").stdout.splitlines()
+    listed = json.loads(line)
+    assert (listed["receipt"], listed["amount"], listed["because"]) == ("RKTQDM7W61", 430, "unknown_account")
+    assert "1 receipts match no order" in soko(environment, "reconcile", shop.vendor_id).stdout
+    decision = ("--by", "Wanjiru", "--reason", "she wrote to us")
+    wrong = soko(environment, "assign", shop.vendor_id, "RKTQDM7W61", "S0007", *decision)
+    assert wrong.exit_code == 1
+    assert "this vendor has no order S0007" in wrong.stderr
+    said = soko(environment, "assign", shop.vendor_id, "rktqdm7w61", "s0001", *decision)
+    assert (said.exit_code, said.stdout) == (0, "rktqdm7w61 pays for s0001.\n")
+    shown = json.loads(soko(environment, "show", shop.vendor_id, listed["id"], "--json").stdout)
+    assert (shown["order_number"], shown["assigned_by"]) == ("S0001", "Wanjiru")
+    assert soko(environment, "unmatched", shop.vendor_id).stderr == "All money that came is matched.\n"
+    assert [row["status"] for row in shop.rows("SELECT status FROM orders")] == ["PAID"]
