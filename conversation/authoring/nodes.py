@@ -24,6 +24,7 @@ DEEPEST: Final = 20
 MOST_NODES: Final = 20_000
 OPEN_BRACKETS: Final = 100
 
+_COMMENT: Final = re.compile(r"(?<![^\s])#")
 _ENTRIES: Final = re.compile(r"[\[{]|:(?=\s)|,|^\s*-(?=\s)", re.MULTILINE)
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 
@@ -239,8 +240,11 @@ class Composer:
         return Scalar(text=str(event.value), plain=style == "", block=style in ("|", ">"), at=at, start=start, end=end)
 
     def _nothing(self, start: int) -> Scalar:
-        """A value that was left out: it is missing right behind what stands before it."""
-        start = len(self.source.text[:start].rstrip())
+        """A value that was left out: it is missing right behind what stands before it, comments aside."""
+        before = self.source.text[:start].rstrip()
+        while (comment := _COMMENT.search(before, before.rfind("\n") + 1)) is not None:
+            before = before[: comment.start()].rstrip()
+        start = len(before)
         line, last = self.source.text.count("\n", 0, start), self.source.text.rfind("\n", 0, start)
         return Scalar(
             text="",

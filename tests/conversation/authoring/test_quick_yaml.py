@@ -47,9 +47,11 @@ def edits(rounds: int, seed: int) -> Iterator[str]:
 def test_both_read_the_same_to_the_column() -> None:
     same = 0
     for text in edits(150, seed=4):
-        quick = read(text, quick=True)
-        if quick is not None:
-            assert quick == read(text, quick=False), text
+        quick, exact = read(text, quick=True), read(text, quick=False)
+        if isinstance(quick, str):
+            assert exact is None or isinstance(exact, str), text  # refused by both, for what each met first
+        elif quick is not None:
+            assert quick == exact, text
             same += 1
     assert same > 50, "nearly nothing was compared"
 
