@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,11 +110,8 @@ def find(name: str, examples: int) -> str:
         done = subprocess.run(command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
     if done.returncode == 0:
         return "NOT FOUND"
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    told = next(
-        (line for line in lines if line.startswith(("AssertionError", "| AssertionError", "KeyError", "router.errors"))), ""
-    )
-    return told.removeprefix("| ").partition("[")[0].partition("{")[0].partition("(")[0].strip()[:110] or lines[-1][:110]
+    told = re.search(r"(?:AssertionError|KeyError|router\.errors\.\w+): [^\[{(\n]*", done.stderr)
+    return told[0].strip()[:110] if told else done.stderr.strip()[-110:]
 
 
 def write(world: World, seconds: float, found: Mapping[str, str]) -> None:
