@@ -50,6 +50,7 @@ class Operation(StrEnum):
     CUSTOMER_RIGHTS = "customers.rights"
     READ_PAYMENTS = "payments.read"
     READ_USAGE = "usage.read"
+    READ_EVENTS = "events.read"
     ADMIN = "admin"
 
 

@@ -87,6 +87,7 @@ def move(
             message = f"comparing takes {lasts:.1f} s, and messages would wait for so long: --pause {lasts + 1:.0f} allows it"
             raise Refused("pause_too_long", message)
         paused = _fence(sides)
+        _require_counter(sides)  # the old server went on counting
         _carry(sides, since)
         _delete_what_is_gone(sides)
         counted = _compare(sides, strict=True)
@@ -157,9 +158,14 @@ def _require_alike(sides: Sides) -> None:
     revisions = [current(conn, Which.OPS) for conn in (sides.old, sides.new)]
     if revisions[0] != revisions[1]:
         raise Refused("not_migrated", f"the databases have other tables, {revisions[0]} and {revisions[1]}: run `soko migrate`")
+    _require_counter(sides)
+    sides.old.rollback()
+
+
+def _require_counter(sides: Sides) -> None:
+    """Events are read in the order of transaction numbers: those of the new server have to be above those of the old one."""
     last = sides.old.execute(_EVENTS, (sides.vendor_id,)).fetchone()
     following = sides.new.execute(_NEXT_XID).fetchone()
-    sides.old.rollback()
     if last and following and last["last"] >= following["next"]:
         message = "the new server has counted fewer transactions than the old one, and events would be read out of their order"
         raise Refused("counter_behind", message)

@@ -179,7 +179,7 @@ PLATFORM: Final[Mapping[str, Personal]] = {
 IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "callbacks": frozenset({"peer", "verdict"}),  # `peer` is M-Pesa's address
     "conversations": frozenset({"phone_number_id"}),  # the vendor's number
-    "domain_events": frozenset({"type", "subject"}),
+    "domain_events": frozenset({"type", "subject", "order_id"}),
     "inbox": frozenset({"kind"}),
     "order_lines": frozenset({"name", "unit"}),
     "orders": frozenset({"number", "status", "source", "receipt"}),

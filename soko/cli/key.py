@@ -24,6 +24,7 @@ class OperationName(StrEnum):
     CUSTOMERS_RIGHTS = "customers.rights"
     PAYMENTS_READ = "payments.read"
     USAGE_READ = "usage.read"
+    EVENTS_READ = "events.read"
     ADMIN = "admin"
 
 

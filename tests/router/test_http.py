@@ -158,8 +158,8 @@ def test_every_operation_of_a_vendor_needs_its_capability(client: Client, databa
         f"/catalog/{GAS}": {"sku": GAS, "name": "Gas", "price": 1},
     }
     for method, path in all_routes(client):
-        if path.startswith(("/vendors", "/usage")) or path.endswith("/everything") or method == "DELETE":
-            continue  # an operator's, and what a customer may ask of every vendor
+        if path.startswith(("/vendors", "/usage", "/events", "/webhooks")) or path.endswith("/everything") or method == "DELETE":
+            continue  # an operator's, its own past, and what a customer may ask of every vendor
         answer = client.send(method, path, headers=HEADERS, json=bodies.get(path, {}))
         assert (path, answer.json()["type"]) == (path, "urn:soko:capability_off")
 

@@ -13,9 +13,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from router import migrating, moving, rights
+from router import events, migrating, moving, rights
 from router.databases import SHARED, Databases, OpsTarget
 from router.errors import Broken, Refused, Unavailable
+from router.events import Cursor, Event, EventType
 from router.ids import VendorId
 from router.revisions import Which, heads
 from router.seeding import DUKA_LA_PILI
@@ -23,6 +24,7 @@ from router.work import unit_of_work
 from soko.embedded import Urls
 from tests.operator import operating
 from tests.router.chats import open_chat
+from tests.router.horizon import settle
 from tests.servers import scratch_database
 
 STEPS = 6  # that a move says, the last one when all is done
@@ -343,3 +345,34 @@ def test_killed_with_9_and_started_again_nothing_is_lost(
         seller.join()
     assert keys(databases, vendor_id) >= acknowledged
     assert use(databases, vendor_id, "after", now).startswith("tenant")
+
+
+def test_a_reader_of_events_goes_on_where_it_was_after_a_move_or_the_vendor_stays(
+    databases: Databases, vendor_id: VendorId, own: OpsTarget, url_of: Callable[[OpsTarget], str], now: datetime
+) -> None:
+    def happen(subject: str) -> None:
+        with unit_of_work(databases, vendor_id) as work:
+            events.append(work, type=EventType.ORDER_PAID, subject=subject, data={}, now=now)
+
+    def read(after: Cursor) -> list[Event]:
+        settle(databases, vendor_id)
+        with unit_of_work(databases, vendor_id) as work:
+            return events.read(work, after=after, limit=10)
+
+    happen("before")
+    kept = read(events.START)[-1].cursor
+    list(moving.move(databases, vendor_id, own, url_of=url_of, most_pause=60))
+    happen("after")
+    assert [each.subject for each in read(kept)] == ["after"]
+    with closing(moving.move(databases, vendor_id, SHARED, url_of=url_of, most_pause=60)) as steps:
+        assert [next(steps) for _ in range(2)][1].startswith("copied")
+        with psycopg.connect(url_of(own)) as direct:  # the old server counts faster than the new one while it copies
+            direct.execute("SELECT set_config('app.vendor_id', %s, false)", (str(vendor_id),))
+            direct.execute(
+                "INSERT INTO domain_events (vendor_id, xid, type, subject, data, at)"
+                " VALUES (%s, '9000000000000', 'x', 'x', '{}', %s)",
+                (vendor_id, now),
+            )
+        with pytest.raises(Refused, match="out of their order"):
+            list(steps)
+    assert databases.target_of(vendor_id) == own
