@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from conversation.authoring.load import load_bundle, read_published
+from conversation.authoring.load import load_bundle, load_draft, read_published
 from conversation.engine.flow import Bundle
 from conversation.live_flows import LiveFlows
 from conversation.services import CATALOGUE
@@ -48,10 +48,12 @@ def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
 def open_flows(databases: Databases) -> LiveFlows:
     """Give the published flows. Where nothing is published yet, those of the tree become the first publication.
 
+    Where something is, those of the tree may be at work: what they lack must not stop a start.
     Errors: FlowErrors when what is published does not load in this program; Unavailable
     """
-    flows = LiveFlows(load_flows(), databases)
-    if find_latest(databases) is None:
+    is_first = find_latest(databases) is None
+    flows = LiveFlows(load_flows() if is_first else load_draft(FLOWS, CATALOGUE), databases)
+    if is_first:
         files, _ = read_published(FLOWS)
         keep_publication(databases, flows.bundle.hash, files, migrations={}, after=None, by="first start", now=utc_now())
     flows.refresh()

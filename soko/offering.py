@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from conversation.authoring.load import read_published
+from conversation.authoring.load import DRAFT, check_files, read_published
 from conversation.authoring.problems import FlowErrors
 from conversation.publishing.publish import propose, publish
+from conversation.services import CATALOGUE
 from router.databases import Databases
 from router.errors import Refused
 from soko.clock import utc_now
 
 
 class Offering:
-    """A folder of flows that is published whenever it has changed. What is wrong with it is said, and nothing is published."""
+    """A folder of flows that is published whenever it has changed. What is wrong with it is said, and nothing is published.
+
+    A translation that lags behind is said as well, and does not hold the work up: its customers read the base language.
+    """
 
     def __init__(self, databases: Databases, folder: Path, report: Callable[[str], None]) -> None:
         self._databases = databases
@@ -27,7 +31,13 @@ class Offering:
             return
         self._seen = times
         try:
-            proposal = propose(self._databases, *read_published(self._folder))
+            files, migrations = read_published(self._folder)
+            checked = check_files(files, CATALOGUE, tolerated=DRAFT)
+            if checked.bundle is None:
+                raise FlowErrors(checked.problems)
+            for lagging in checked.problems:
+                self._report(str(lagging))
+            proposal = propose(self._databases, files, migrations, draft=checked.bundle)
             if not proposal.is_live:
                 publish(self._databases, proposal, by="development", now=utc_now())
                 self._report(f"Flows {proposal.bundle.hash} are live")

@@ -31,6 +31,7 @@ TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
 TOO_FAST: Final = "app.too_fast"
 HASH_DIGITS: Final = 12
+DRAFT: Final = frozenset({"L1"})  # what flows that somebody is at work on may lack: their translations may lag behind
 NOTHING: Final[Mapping[str, bytes]] = {}
 _VENDOR: Final = re.compile(r"[a-z0-9']+(-[a-z0-9']+)*")
 _NAMED: Final = re.compile(rb"^flow:[ ]*(\w+)", re.MULTILINE)
@@ -42,7 +43,7 @@ def load_bundle(folder: Path, catalogue: Catalogue) -> Bundle:
 
 
 def load_draft(folder: Path, catalogue: Catalogue, *, instead: Path | None = None) -> Bundle:
-    """Load flows that somebody is at work on: their translations may lag behind. Raises FlowErrors.
+    """Load flows that somebody is at work on. Raises FlowErrors.
 
     `instead` is a flow file, from anywhere, that stands for the flow of the name that it gives.
     """
@@ -50,7 +51,7 @@ def load_draft(folder: Path, catalogue: Catalogue, *, instead: Path | None = Non
     if instead is not None:
         data = instead.read_bytes()
         files[f"{folder.name}/{_name_in(data) or instead.stem}.yaml"] = data
-    return _build(files, catalogue, folder.name, Problems(tolerated=frozenset({"L1"})))
+    return _build(files, catalogue, folder.name, Problems(tolerated=DRAFT))
 
 
 def _read(folder: Path) -> dict[str, bytes]:
@@ -105,9 +106,10 @@ def check_files(
     folder: str = "flows",
     tests: Mapping[str, bytes] = NOTHING,
     products: Mapping[str, bytes] = NOTHING,
+    tolerated: frozenset[str] = frozenset(),
 ) -> Checked:
     """The same for file contents by shown path. `products` holds YAML lists of {name, short_name, aliases}."""
-    problems = Problems()
+    problems = Problems(tolerated=tolerated)
     try:
         bundle = _build(files, catalogue, folder, problems)
         for file, data in products.items():
@@ -374,7 +376,7 @@ def _version(read: Reader, tree: Map, languages: Sequence[str], file: str) -> st
 
 
 def _check_translations(shared: Shared) -> None:
-    """A translation of a text that is not there, and one made from another wording of it, are problems of their own."""
+    """A translation of a text that is not there is a problem of its own."""
     for place, versions in shared.translations.items():
         for translation in versions.values():
             if place not in shared.texts:
@@ -382,21 +384,6 @@ def _check_translations(shared: Shared) -> None:
                 known = [each.removeprefix(f"{flow}.") for each in shared.texts if each.startswith(f"{flow}.")]
                 hint = suggest(place.partition(".")[2], known)
                 shared.problems.add("L1", translation.at, f"there is no text `{place}` to translate", hint)
-                continue
-            now = fingerprint(shared.texts[place])
-            if translation.came_from is not None and translation.came_from.text != now:
-                shared.problems.add(
-                    "L1",
-                    translation.came_from.at,
-                    f"`{place}` has changed since it was translated: check this one",
-                    f"then write from: {now}",
-                )
-
-
-def fingerprint(text: Text) -> str:
-    """Four hex digits of the base wording, for `from:` in translations."""
-    words = " ".join(text.templates[text.base].source.split())
-    return hashlib.sha256(words.encode()).hexdigest()[:4]
 
 
 def _nothing_shared(problems: Problems) -> Shared:

@@ -1,5 +1,6 @@
 """Reading the small things that flows are made of: keys, words, durations, expressions, texts, types. Each with its place."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -285,7 +286,10 @@ class Reader:
         return None
 
     def text(self, node: Node | None, place: str, scope: Scope, *, longest: int | None = None) -> Text | None:
-        """A text in every language it has. `longest` is WhatsApp's limit for its kind; only fixed texts can break it here."""
+        """A text in every language it has. `longest` is WhatsApp's limit for its kind; only fixed texts can break it here.
+
+        A translation of another wording is not one of this text: its customers read the base language meanwhile.
+        """
         word = self.word(node, "the text")
         if word is None:
             return None
@@ -293,7 +297,12 @@ class Reader:
         templates: dict[str, Template] = {}
         versions: list[tuple[str, Source, Scalar]] = [(base, self.source, word)]
         for language, translation in self.shared.translations.get(place, {}).items():
-            versions.append((language, translation.source, translation.node))
+            now = fingerprint(word.text)
+            if translation.came_from is not None and translation.came_from.text != now:
+                message = f"`{place}` has changed since it was translated: check this one"
+                self.add("L1", translation.came_from, message, f"then write from: {now}")
+            else:
+                versions.append((language, translation.source, translation.node))
         for language, source, version in versions:
             template = self._guard(version, lambda version=version: self._template(version, place, scope), source)  # type: ignore[misc]  # bound at once
             if template is None:
@@ -322,3 +331,8 @@ class Reader:
             note = "" if base else f" in {language}"
             code = "W1" if base else "W3"
             self.add(code, node, f"this has {measure(template.constant)} characters{note}; WhatsApp allows {longest}")
+
+
+def fingerprint(wording: str) -> str:
+    """Four hex digits of the base wording, for `from:` in translations."""
+    return hashlib.sha256(" ".join(wording.split()).encode()).hexdigest()[:4]

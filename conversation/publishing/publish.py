@@ -25,9 +25,14 @@ class Proposal:
     is_live: bool
 
 
-def propose(databases: Databases, files: Mapping[str, bytes], migrations: Mapping[str, bytes]) -> Proposal:
-    """Compare a bundle with where people stand. Raises FlowErrors when the check refuses it or a migration, Unavailable."""
-    bundle = build(files)
+def propose(
+    databases: Databases, files: Mapping[str, bytes], migrations: Mapping[str, bytes], *, draft: Bundle | None = None
+) -> Proposal:
+    """Compare a bundle with where people stand. Raises FlowErrors when the check refuses it or a migration, Unavailable.
+
+    `draft` is what a milder check made of the files, in development.
+    """
+    bundle = draft or build(files)
     history = publications.list_publications(databases)
     standing = publications.count_standing(databases)
     routes = Routes(databases, history, bundle, migrations)

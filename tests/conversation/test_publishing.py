@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, LiteralString
 from uuid import uuid4
 
 import pytest
 
 from conversation.authoring.differences import compare
-from conversation.authoring.load import read_published
+from conversation.authoring.load import check_folder, read_published
 from conversation.authoring.problems import FlowErrors
 from conversation.engine.flow import CallService
 from conversation.kept_turns import read_conversation, read_lexicons
@@ -21,6 +22,7 @@ from conversation.publishing.bundles import build, build_kept
 from conversation.publishing.moves import Fate
 from conversation.publishing.publish import Proposal, propose, publish
 from conversation.recorded import Move
+from conversation.services import CATALOGUE
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Text
 from router import publications
@@ -30,6 +32,7 @@ from router.ids import VendorId
 from router.wakeups import Wakeups
 from router.work import unit_of_work
 from soko.assembly import FLOWS
+from soko.offering import Offering
 from tests.flows import load_flows
 from tests.operator import operating
 
@@ -399,3 +402,24 @@ def test_the_files_of_a_bundle_come_back_as_they_were(databases: Databases) -> N
     (kept,) = publications.list_publications(databases)
     assert publications.get_files(databases, kept.bundle_hash) == files
     assert publications.get_migrations(databases, number) == files
+
+
+def test_work_in_progress_goes_on_with_a_stale_translation_and_a_publish_refuses_it(town: Town, tmp_path: Path) -> None:
+    paid = (b"Reply *PAY* and", b"Please reply *PAY* and")
+    files = edited(SHOP, paid)
+    for name, data in files.items():
+        path = tmp_path / name.removeprefix("flows/")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    with pytest.raises(FlowErrors, match="has changed since it was translated"):
+        town.publish(files)
+    assert [(each.code, each.warns) for each in check_folder(tmp_path, CATALOGUE).problems] == [("L1", False)]
+    said: list[str] = []
+    Offering(town.databases, tmp_path, said.append).look()
+    assert re.search(r"text/sw.yaml:\d+:\d+  L1  warning: `shop.pay.ask` has changed since it was translated", said[0])
+    assert len(said) == 2
+    assert re.fullmatch(r"Flows \w+ are live", said[1])
+    assert town.flows.refresh()
+    cart, pay = [town.say(1, text)[-1] for text in ("hi", "swahili", "2 unga", "ok")][-2:]
+    assert "Kikapu chako" in cart
+    assert "Please reply *PAY*" in pay  # this one is in the base language

@@ -26,7 +26,9 @@ def check_languages(bundle: Bundle, shared: Shared, roots: Mapping[str, Node]) -
 
 
 def _check_missing(bundle: Bundle, shared: Shared, language: str) -> None:
-    lacking = [text for text in shared.texts.values() if language not in text.templates and _needs(text)]
+    lacking = [
+        text for place, text in shared.texts.items() if language not in shared.translations.get(place, {}) and _needs(text)
+    ]
     if not any(language in versions for versions in shared.translations.values()):
         if lacking:
             at = At(file=bundle.trouble.at.file, line=1, column=1)
