@@ -6,6 +6,7 @@
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -18,7 +19,7 @@ from router.databases import Databases
 from router.rehearsal import rehearse
 from soko.embedded import engines
 from soko.logs import configure
-from soko.replay.stage import Stage, find_transcripts
+from soko.replay.stage import Stage, find_transcripts, open_stage, open_stage_at
 from soko.settings import Settings
 
 ROUNDS: Final = 3
@@ -34,25 +35,27 @@ def main() -> None:
         Path(home).chmod(0o711)
         with engines(Settings(_env_file=None, home=Path(home))) as urls:
             platform, ops = rehearsal_databases.make_databases(platform_url=urls.platform, ops_url=urls.ops)
-            databases = Databases(platform_url=platform, ops_url=ops, resolve_secret=lambda reference: reference)
-            stage = Stage(databases)
-            _play(stage, transcripts)  # to warm up
-            rows = [
-                ("bare SQL of a turn, in a rehearsal", BARE / _bare(databases)),
-                (f"{len(talk)} transcripts without a payment", _rate(stage, talk)),
-                (f"all {len(transcripts)} transcripts", _rate(stage, transcripts)),
-            ]
-            stage.close()
+            with open_stage(platform_url=platform, ops_url=ops) as alone, open_stage_at(urls) as stage:
+                for each in (alone, stage):
+                    _play(each, transcripts)  # to warm up
+                rows = [
+                    ("bare SQL of a turn, in a rehearsal", _bare(platform, ops)),
+                    (f"{len(talk)} transcripts without a payment, one at a time", _rate(alone, talk)),
+                    ("the same side by side, as `soko replay` does", _rate(stage, talk)),
+                    (f"all {len(transcripts)} transcripts, one at a time", _rate(alone, transcripts)),
+                    ("the same side by side", _rate(stage, transcripts)),
+                ]
     _write(rows)
 
 
-def _bare(databases: Databases) -> float:
-    with rehearse(databases) as rehearsal:
+def _bare(platform: str, ops: str) -> float:
+    databases = Databases(platform_url=platform, ops_url=ops, resolve_secret=str)
+    with closing(databases), rehearse(databases) as rehearsal:
         take_bare_turn(rehearsal, 0)
         begin = perf_counter()
         for _ in range(BARE):
             take_bare_turn(rehearsal, 0)
-        return perf_counter() - begin
+        return BARE / (perf_counter() - begin)
 
 
 def _rate(stage: Stage, transcripts: Sequence[Transcript]) -> float:
@@ -62,7 +65,7 @@ def _rate(stage: Stage, transcripts: Sequence[Transcript]) -> float:
 
 
 def _play(stage: Stage, transcripts: Sequence[Transcript]) -> int:
-    played = [stage.play(transcript) for transcript in transcripts]
+    played = list(stage.play_all(transcripts))
     wrong = [one.failure.headline for one in played if one.failure is not None]
     if wrong:
         raise SystemExit("\n".join(wrong))

@@ -15,18 +15,20 @@ Admin: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 
 ROOT: Final = Path(__file__).parent
 PREFIX: Final = "soko_replay_"
+FIRST: Final = ""
 MAKING_LOCK: Final = 7_215_060  # any fixed number: one process makes them, the others wait
 
 
-def make_databases(*, platform_url: str, ops_url: str) -> tuple[str, str]:
+def make_databases(*, platform_url: str, ops_url: str, pair: str = FIRST) -> tuple[str, str]:
     """Give conninfos of a migrated and seeded pair on these servers that nobody writes to; made when the schema changed.
 
-    Their names hold a hash of the migrations and seeds. Raises Refused when the user may not create databases, Unavailable.
+    Their names hold a hash of the migrations and seeds. Another `pair`, of one letter, is a copy of the first.
+    Raises Refused when the user may not create databases, Unavailable.
     """
     fingerprint = _fingerprint()
     try:
-        platform = _ensure(platform_url, "platform", fingerprint, None)
-        return platform, _ensure(ops_url, "ops", fingerprint, platform)
+        platform = _ensure(platform_url, "platform", fingerprint, pair, None)
+        return platform, _ensure(ops_url, "ops", fingerprint, pair, platform)
     except psycopg.errors.InsufficientPrivilege as error:
         message = (
             f"replays need databases of their own, and this PostgreSQL user may not create any: {error.diag.message_primary}"
@@ -48,9 +50,9 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:12]
 
 
-def _ensure(server: str, which: Which, fingerprint: str, platform: str | None) -> str:
+def _ensure(server: str, which: Which, fingerprint: str, pair: str, platform: str | None) -> str:
     """Make one database under another name first: the right name means that it is complete."""
-    name = f"{PREFIX}{fingerprint}_{which}"
+    name = f"{PREFIX}{fingerprint}{pair}_{which}"
     url = make_conninfo(server, dbname=name)
     with psycopg.connect(server, autocommit=True, connect_timeout=5) as admin:
         admin.execute("SELECT pg_advisory_lock(%s)", (MAKING_LOCK,))
@@ -58,11 +60,15 @@ def _ensure(server: str, which: Which, fingerprint: str, platform: str | None) -
         if name in known:
             return url
         for old in known:
-            if old.endswith((f"_{which}", f"_{which}_unfinished")):
+            kept = old.startswith(f"{PREFIX}{fingerprint}") and old.endswith(f"_{which}")
+            if old.endswith((f"_{which}", f"_{which}_unfinished")) and not kept:
                 _drop_unless_used(admin, old)
         unfinished = f"{name}_unfinished"
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(unfinished)))
-        _fill(make_conninfo(server, dbname=unfinished), which, platform)
+        original = "template0" if pair == FIRST else f"{PREFIX}{fingerprint}{FIRST}_{which}"
+        make = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
+        admin.execute(make.format(sql.Identifier(unfinished), sql.Identifier(original)))
+        if pair == FIRST:
+            _fill(make_conninfo(server, dbname=unfinished), which, platform)
         admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(name)))
     return url
 

@@ -73,10 +73,10 @@ def replay(
             ready = perf_counter() - started
             if update:
                 transcripts = update_files(stage, transcripts, yes=yes)
-            for transcript in transcripts:
-                played.append(stage.play(transcript))
+            for one in stage.play_all(transcripts):
+                played.append(one)
                 if not quiet:
-                    _show(played[-1])
+                    _show(one)
             if coverage or fail_under is not None:
                 covered = stage.measure(played)
             if drawn is not None:

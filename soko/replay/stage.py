@@ -2,8 +2,10 @@
 
 import linecache
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 from conversation.authoring.coverage import Coverage, measure
@@ -25,15 +27,17 @@ from soko.replay.world import Props
 from soko.settings import Settings
 
 APP_FILE: Final = "app.yaml"
+PAIRS: Final = (rehearsal_databases.FIRST, "b")  # a third one brings nothing: Python is busy all the time by then
 SUFFIX: Final = ".test.yaml"
 
 
 class Stage:
-    """Plays transcripts on one pair of databases."""
+    """Plays transcripts, one at a time on each pair of databases."""
 
-    def __init__(self, databases: Databases, *, push: Callable[..., bool] = stk.push_next) -> None:
+    def __init__(self, databases: Databases, *others: Databases, push: Callable[..., bool] = stk.push_next) -> None:
         """`push` stands for the push job's part, for shops that break a rule on purpose."""
         self._databases = databases
+        self._pairs = (databases, *others)
         self._push = push
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
         self._shelves = Shelves()
@@ -42,6 +46,26 @@ class Stage:
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
         return play(transcript, self._databases, self._props(transcript))
+
+    def play_all(self, transcripts: Sequence[Transcript]) -> Iterator[Played]:
+        """Play transcripts side by side, one on each pair: Python works for one while PostgreSQL does for another.
+
+        They come back in their order. Errors: as for play.
+        """
+        props = [self._props(transcript) for transcript in transcripts]  # what does not load is told before anything is played
+        free: SimpleQueue[Databases] = SimpleQueue()
+        for pair in self._pairs:
+            free.put(pair)
+
+        def play_one(transcript: Transcript, its_props: Props) -> Played:
+            pair = free.get()
+            try:
+                return play(transcript, pair, its_props)
+            finally:
+                free.put(pair)
+
+        with ThreadPoolExecutor(len(self._pairs)) as threads:
+            yield from threads.map(play_one, transcripts, props)
 
     def watch(self, transcript: Transcript) -> Watched:
         """Do what a transcript does, whatever the shop answers. Errors: as for play."""
@@ -80,7 +104,8 @@ class Stage:
 
     def close(self) -> None:
         """Close the connections."""
-        self._databases.close()
+        for pair in self._pairs:
+            pair.close()
         self._cloud_api.close()
 
     def _props(self, transcript: Transcript) -> Props:
@@ -90,8 +115,7 @@ class Stage:
 @contextmanager
 def open_stage(*, platform_url: str, ops_url: str, push: Callable[..., bool] = stk.push_next) -> Iterator[Stage]:
     """Give a stage on these databases: migrated and seeded ones that nobody writes to. `push` as for Stage."""
-    sealer = Sealer(lambda: ["nothing is kept, and what is played goes the way of what is real"])
-    stage = Stage(Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=str, sealer=sealer), push=push)
+    stage = Stage(_open(platform_url, ops_url), push=push)
     try:
         yield stage
     finally:
@@ -110,9 +134,17 @@ def open_own_stage(settings: Settings) -> Iterator[Stage]:
 @contextmanager
 def open_stage_at(urls: Urls) -> Iterator[Stage]:
     """Give a stage on databases of its own, on these servers."""
-    platform, ops = rehearsal_databases.make_databases(platform_url=urls.platform, ops_url=urls.ops)
-    with open_stage(platform_url=platform, ops_url=ops) as stage:
+    pairs = [rehearsal_databases.make_databases(platform_url=urls.platform, ops_url=urls.ops, pair=pair) for pair in PAIRS]
+    stage = Stage(*(_open(platform, ops) for platform, ops in pairs))
+    try:
         yield stage
+    finally:
+        stage.close()
+
+
+def _open(platform_url: str, ops_url: str) -> Databases:
+    sealer = Sealer(lambda: ["nothing is kept, and what is played goes the way of what is real"])
+    return Databases(platform_url=platform_url, ops_url=ops_url, resolve_secret=str, sealer=sealer)
 
 
 def find_flows(transcript: Path) -> Path:
