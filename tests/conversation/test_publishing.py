@@ -33,7 +33,7 @@ from router.wakeups import Wakeups
 from router.work import unit_of_work
 from soko.assembly import FLOWS
 from soko.offering import Offering
-from tests.flows import load_flows
+from tests.conversation.authoring.check_fixtures import beside_app, read_fixtures
 from tests.operator import operating
 
 NUMBER: Final = "100000000000001"
@@ -103,22 +103,22 @@ def renamed(files: Files = FILES) -> Files:
     return edited(SWAHILI, (b"  which.", b"  choose."), files=files)
 
 
-def migration(databases: Databases, rules: str) -> Files:
+def migration(databases: Databases, rules: str, *, flow: str = "shop") -> Files:
     live = publications.list_publications(databases)[-1].bundle_hash
-    return {"flows/migrations/1.yaml": f"migrate: shop\nfrom: {live}\n{rules}".encode()}
+    return {"flows/migrations/1.yaml": f"migrate: {flow}\nfrom: {live}\n{rules}".encode()}
 
 
 class Town:
     """Many customers of one vendor, each with a chat, on flows that are published now and then."""
 
-    def __init__(self, databases: Databases, vendor_id: VendorId, now: datetime) -> None:
+    def __init__(self, databases: Databases, vendor_id: VendorId, now: datetime, files: Files = FILES) -> None:
         self.databases = databases
         self.vendor_id = vendor_id
         self.now = now
         self.reports: list[TurnReport] = []
         self._wamids = count(1)
-        self.publish(FILES)
-        self.flows = LiveFlows(load_flows(), databases)
+        self.publish(files)
+        self.flows = LiveFlows(build(files), databases)
         self.flows.refresh()
         self.turns = self.make_turns()
 
@@ -198,6 +198,22 @@ def test_the_plan_is_the_table_of_what_happens_to_whom(town: Town) -> None:
     with pytest.raises(Refused, match=re.escape("1 people would be stranded: shop.which")):
         publish(town.databases, proposal, by="a test", now=town.now)
     assert publications.find_latest(town.databases) == before
+
+
+@pytest.mark.parametrize(("kind", "written"), [pytest.param(kind, each, id=kind) for _, kind, each in read_fixtures({"V1"})])
+def test_a_publish_is_refused_while_it_would_strand_somebody(
+    kind: str, written: dict[str, Any], databases: Databases, vendor_id: VendorId, now: datetime
+) -> None:
+    town = Town(databases, vendor_id, now, beside_app(written["live"]))
+    for who, words in enumerate(written["people"]):
+        for text in words:
+            town.say(who, text)
+    rules = migration(databases, written["migration"], flow="a") if "migration" in written else {}
+    proposal = town.propose(beside_app(written["edited"]), rules)
+    assert {row.place: row.what for row in proposal.plan.blocked} == {
+        place: f"BLOCKED: {why}" for place, why in written["blocked"].items()
+    }
+    assert bool(written["blocked"]) == (kind == "fails")
 
 
 def test_a_publish_in_the_middle_of_200_conversations_loses_nobody(town: Town) -> None:

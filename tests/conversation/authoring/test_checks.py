@@ -1,48 +1,34 @@
 """Every code has a page and fixtures: what fails, what nearly fails and what passes. § stands where the caret must point."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from conversation.authoring.check_codes_page import index_page
 from conversation.authoring.codes import CODES, ELSEWHERE
 from conversation.authoring.load import check_files
 from conversation.authoring.problems import Problem
 from conversation.services import CATALOGUE
+from tests.conversation.authoring.check_fixtures import FOLDER, beside_app, read_fixtures
 
 ROOT = Path(__file__).parents[3]
-FIXTURES = Path(__file__).parent / "checks"
 PAGES = ROOT / "docs" / "checks"
 HEAD = "flow: a\nstarts_when: [{any: true}]\n"
-Fixture = tuple[str, str, dict[str, str]]
-
-
-def fixtures() -> Iterator[Fixture]:
-    for path in sorted(FIXTURES.glob("*.yaml")):
-        for document in YAML(typ="safe", pure=True).load_all(path):
-            for kind, files in document.items():
-                yield path.stem, kind, files
 
 
 def found_in(files: dict[str, str]) -> tuple[Problem, ...]:
     """Check these files beside an app.yaml that fits them."""
-    flows = [file.removeprefix("flows/").removesuffix(".yaml") for file in files if file.count("/") == 1]
-    also = "[sw]" if "flows/text/sw.yaml" in files else "[]"
-    app = (
-        f"app: soko\nlanguages: {{base: en, also: {also}}}\ntimezone: Africa/Nairobi\nchannel: whatsapp\n"
-        f"flows: [{', '.join(flows)}]\ntrouble: Sorry.\n"
-    )
-    written = {file: text.replace("§", "").encode() for file, text in files.items()}
+    written = beside_app({file: text.replace("§", "") for file, text in files.items()})
     tests = {file: data for file, data in written.items() if file.startswith("flows/tests/")}
     products = {file: data for file, data in written.items() if file == "products.yaml"}
     flow_files = {file: data for file, data in written.items() if file not in tests and file not in products}
-    return check_files({**flow_files, "flows/app.yaml": app.encode()}, CATALOGUE, tests=tests, products=products).problems
+    return check_files(flow_files, CATALOGUE, tests=tests, products=products).problems
 
 
-@pytest.mark.parametrize(("code", "kind", "files"), [pytest.param(*each, id=f"{each[0]}-{each[1]}") for each in fixtures()])
+@pytest.mark.parametrize(
+    ("code", "kind", "files"), [pytest.param(*each, id=f"{each[0]}-{each[1]}") for each in read_fixtures(CODES)]
+)
 def test_a_fixture_is_told_by_its_code_at_its_place_or_not_at_all(code: str, kind: str, files: dict[str, str]) -> None:
     found = [(each.code, each.at.file, each.at.line, each.at.column) for each in found_in(files)]
     marked = [(file, text, text.index("§")) for file, text in files.items() if "§" in text]
@@ -53,9 +39,10 @@ def test_a_fixture_is_told_by_its_code_at_its_place_or_not_at_all(code: str, kin
 
 def test_every_code_has_a_page_and_fixtures_and_there_are_no_others() -> None:
     kinds: dict[str, set[str]] = {}
-    for code, kind, _ in fixtures():
+    for code, kind, _ in read_fixtures({*CODES, *ELSEWHERE}):
         kinds.setdefault(code, set()).add(kind)
-    assert kinds == {code: {"fails", "nearly", "passes"} for code in CODES}
+    assert kinds == {code: {"fails", "nearly", "passes"} for code in (*CODES, *ELSEWHERE)}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == kinds.keys()
     pages = {path.stem for path in PAGES.glob("*.md")} - {"README"}
     assert pages == {*CODES, *ELSEWHERE}
 
