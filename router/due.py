@@ -18,6 +18,7 @@ KINDS: Final[Mapping[str, Job]] = {
     "settle": Job.SETTLE,
     "turn": Job.TURN,
     "expire": Job.EXPIRE,
+    "webhook": Job.WEBHOOK,
 }
 # The statements are in the database: they run as the owner of the tables and tell nothing but these two columns.
 _DUE: Final = "SELECT kind, vendor_id FROM vendors_with_work(%s, %s)"

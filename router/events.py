@@ -30,7 +30,9 @@ _ID: Final = re.compile(r"evt_([0-9a-f]{32})_([0-9]{1,18})")
 
 
 class EventType(StrEnum):
-    """Every fact there is; `subject` is the id of the order, the intent, the payment, the conversation or the customer."""
+    """Every fact there is; `subject` is the id of the order, the intent, the payment, the conversation, the customer
+    or the webhook.
+    """
 
     ORDER_PLACED = "order_placed"
     ORDER_CONFIRMED = "order_confirmed"
@@ -45,6 +47,8 @@ class EventType(StrEnum):
     HANDOFF_REQUESTED = "handoff_requested"
     METRIC_EMITTED = "metric_emitted"
     CUSTOMER_ERASED = "customer_erased"
+    WEBHOOK_PINGED = "webhook_pinged"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -51,6 +51,7 @@ class Operation(StrEnum):
     READ_PAYMENTS = "payments.read"
     READ_USAGE = "usage.read"
     READ_EVENTS = "events.read"
+    WRITE_WEBHOOKS = "webhooks.write"
     ADMIN = "admin"
 
 

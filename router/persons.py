@@ -205,6 +205,9 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     ),
     "usage_records": frozenset({"meter", "category"}),
     "vendor_shortcodes": frozenset({"kind", "business_shortcode", "party_b", "environment", "secret_ref"}),
+    # Where a vendor's own server is.
+    "webhook_endpoints": frozenset({"url", "types", "disabled_because"}),
+    "webhook_deliveries": frozenset({"status", "error"}),
     # platform
     "catalog_items": frozenset({"sku", "name", "short_name", "unit", "category", "aliases"}),
     "flow_bundles": frozenset({"hash", "files"}),

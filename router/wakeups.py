@@ -38,6 +38,7 @@ class Job(StrEnum):
     SETTLE = "worker.jobs.settle_payment.run"
     TURN = "worker.jobs.take_turns.run"
     EXPIRE = "worker.jobs.expire_orders.run"
+    WEBHOOK = "worker.jobs.deliver_events.run"
 
 
 QUEUE_OF: Final = {
@@ -48,6 +49,7 @@ QUEUE_OF: Final = {
     Job.SETTLE: QueueName.EVENTS,
     Job.TURN: QueueName.EVENTS,
     Job.EXPIRE: QueueName.EVENTS,
+    Job.WEBHOOK: QueueName.EVENTS,
 }
 JOB_TIMEOUT_SECONDS: Final = 120
 _PENDING_SECONDS: Final = 5  # a flag outlives its lost job by this much at most

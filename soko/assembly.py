@@ -17,6 +17,7 @@ from router.publications import publish as keep_publication
 from router.rate_limits import RateLimits
 from router.sealed import Sealer
 from router.wakeups import Wakeups, connect
+from router.webhooks.signing import Signing
 from soko.clock import utc_now
 from soko.embedded import Urls
 from soko.settings import Settings
@@ -78,3 +79,8 @@ def build_turns(databases: Databases, urls: Urls, flows: LiveFlows) -> Turns:
     """Make what takes turns, in the web process and in the worker alike."""
     limits = RateLimits(urls.redis)
     return Turns(databases=databases, flows=flows, wakeups=Wakeups(connect(urls.redis)), clock=utc_now, limits=limits)
+
+
+def build_signing(settings: Settings) -> Signing:
+    """Make what signs for vendors' webhooks. In development these may stand on this machine."""
+    return Signing(open_keys=settings.open_webhook_keys, public_only=not settings.is_development)

@@ -19,7 +19,7 @@ from soko.errors import NotReady
 
 PREFIX: Final = "SOKO_"
 SECRET_KINDS: Final = ("plain:", "env:", "file:", "vault:")
-SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token", "phone_key")
+SECRETS: Final = ("whatsapp_app_secret", "whatsapp_verify_token", "phone_key", "webhook_key")
 REAL_GRAPH_URL: Final = "https://graph.facebook.com"
 REAL_DARAJA_URL: Final = "https://api.safaricom.co.ke"
 CALLS_A_MINUTE: Final = {"api.safaricom.co.ke": 20, "sandbox.safaricom.co.ke": 4}  # below what Safaricom was seen to allow
@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         description="seals phone numbers in the databases: env:NAME, file:/path or vault:mount/path#field; keep it for ever",
     )
     phone_key_before: SecretReference = Field("", description="the phone key before this one, until `soko customer seal` is done")
+    webhook_key: SecretReference = Field(
+        default_factory=by_mode(development="plain:dev-webhook-key-of-32-characters-or-more"),
+        description="makes the secrets of vendors' webhooks: env:NAME, file:/path or vault:mount/path#field",
+    )
+    webhook_key_before: SecretReference = Field(
+        "", description="the webhook key before this one: it signs too, until every vendor has rotated"
+    )
     trace_days: int = Field(14, ge=1, le=365, description="for how many days each turn is kept as it went")
 
     @property
@@ -124,6 +131,10 @@ class Settings(BaseSettings):
     def open_phone_keys(self) -> list[str]:
         """Open the keys that seal phone numbers, the one in use first. Errors: Refused, Unavailable."""
         return [self.open_secret(reference) for reference in (self.phone_key, self.phone_key_before) if reference]
+
+    def open_webhook_keys(self) -> list[str]:
+        """Open the keys that webhooks' secrets are made from, the one in use first. Errors: Refused, Unavailable."""
+        return [self.open_secret(reference) for reference in (self.webhook_key, self.webhook_key_before) if reference]
 
     def open_secret(self, reference: str) -> str:
         """Open a secret at its use: what Databases takes as resolve_secret. Errors: Refused."""
@@ -234,7 +245,7 @@ def _is_loopback(host: str) -> bool:
 def _masked(name: str, value: object) -> str:
     """Hide plain secrets and the passwords inside URLs; references such as env:NAME tell nothing and stay."""
     text = "" if value is None else str(value)
-    if name in SECRETS or name == "phone_key_before":
+    if name in SECRETS or name in ("phone_key_before", "webhook_key_before"):
         return "plain:****" if text.startswith("plain:") else text
     text = re.sub(r"(://[^/@\s]*:)[^@\s]*(@)", r"\1****\2", text)
     return re.sub(r"(password=)[^&\s]+", r"\1****", text, flags=re.IGNORECASE)

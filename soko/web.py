@@ -22,6 +22,7 @@ from router.http.api import Api
 from router.http.routes import build_routes as build_api_routes
 from router.rate_limits import RateLimits
 from router.wakeups import Wakeups, connect
+from soko.assembly import build_signing
 from soko.clock import utc_now
 from soko.embedded import Urls
 from soko.health import build_routes as build_health_routes
@@ -74,7 +75,7 @@ def build_app(settings: Settings, urls: Urls, databases: Databases, turns: Turns
     )
     for build in (build_callback_routes, build_c2b_routes):
         app.include_router(build(databases, wakeups, clock=utc_now, spool=spool, peers=settings.callback_peers))
-    app.include_router(build_api_routes(Api(databases=databases, limits=RateLimits(urls.redis))))
+    app.include_router(build_api_routes(Api(databases=databases, limits=RateLimits(urls.redis), signing=build_signing(settings))))
     app.include_router(build_health_routes(databases, connect(urls.redis), utc_now))
 
     @app.exception_handler(Unavailable)

@@ -16,7 +16,7 @@ from payments.daraja import DarajaClient
 from payments.rates import Rates
 from router.databases import Databases
 from router.wakeups import QueueName, Wakeups, connect
-from soko.assembly import build_turns, following, open_databases
+from soko.assembly import build_signing, build_turns, following, open_databases
 from soko.clock import utc_now
 from soko.embedded import Urls, engines
 from soko.parent import VARIABLE, watch_parent
@@ -67,6 +67,7 @@ def build_tools(settings: Settings, databases: Databases, urls: Urls, flows: Liv
         ),
         wakeups=Wakeups(connect(urls.redis)),
         open_secret=settings.open_secret,
+        signing=build_signing(settings),
         clock=utc_now,
         trace_days=settings.trace_days,
         callback_base_url=settings.public_url.rstrip("/"),

@@ -15,8 +15,9 @@ from router.errors import Refused, Unavailable
 from router.ids import VendorId
 from router.turns import PURGE_BATCH
 from router.wakeups import Job
+from router.webhooks import deliveries
 from router.work import unit_of_work
-from worker.jobs import expire_orders, pull_money, push_stk, query_stk, send_messages, settle_payment, take_turns
+from worker.jobs import deliver_events, expire_orders, pull_money, push_stk, query_stk, send_messages, settle_payment, take_turns
 from worker.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ DRAIN: Final[Mapping[Job, Callable[[Tools, VendorId], None]]] = {
     Job.SETTLE: settle_payment.drain,
     Job.TURN: take_turns.drain,
     Job.EXPIRE: expire_orders.drain,
+    Job.WEBHOOK: deliver_events.drain,
 }
 
 
@@ -44,7 +46,7 @@ def sweep(tools: Tools, jobs: Collection[Job]) -> None:
 
 
 def purge(tools: Tools) -> None:
-    """Forget turns that are older than they are kept, vendor by vendor, in small transactions."""
+    """Forget turns and deliveries that are older than they are kept, vendor by vendor, in small transactions."""
     before = tools.clock() - timedelta(days=tools.trace_days)
     for vendor_id in vendors.list_ids(tools.databases):
         with _alone(vendor_id=str(vendor_id)):
@@ -52,6 +54,10 @@ def purge(tools: Tools) -> None:
             while gone == PURGE_BATCH:
                 with unit_of_work(tools.databases, vendor_id) as work:
                     gone = turns.purge(work, before=before)
+            gone = PURGE_BATCH
+            while gone == PURGE_BATCH:
+                with unit_of_work(tools.databases, vendor_id) as work:
+                    gone = deliveries.purge(work, before=before, limit=PURGE_BATCH)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What a job works with. The composition root puts it in place once a process; RQ hands a job only a vendor id."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from conversation.turn import Turns
@@ -10,6 +10,7 @@ from payments.daraja import Daraja
 from router.databases import Databases
 from router.errors import Broken
 from router.wakeups import Wakeups
+from router.webhooks.signing import Signing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Tools:
     open_secret: Callable[[str], str]
     clock: Callable[[], datetime]
     trace_days: int  # for so long each turn is kept as it went
+    signing: Signing = field(default_factory=Signing)  # of what goes to vendors' webhooks
     callback_base_url: str  # where M-Pesa reaches us, without a trailing slash
 
 

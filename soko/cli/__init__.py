@@ -30,6 +30,7 @@ from soko.cli import (
     usage,
     vendor,
     version,
+    webhook,
 )
 from soko.cli.failures import CarefulGroup
 
@@ -61,6 +62,7 @@ PARTS = (
     api,
     usage,
     event,
+    webhook,
     migrate,
     database,
     vendor,

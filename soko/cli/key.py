@@ -25,6 +25,7 @@ class OperationName(StrEnum):
     PAYMENTS_READ = "payments.read"
     USAGE_READ = "usage.read"
     EVENTS_READ = "events.read"
+    WEBHOOKS_WRITE = "webhooks.write"
     ADMIN = "admin"
 
 

@@ -10,6 +10,7 @@ from router.databases import Databases
 from router.http.api import Api
 from router.http.routes import build_routes
 from router.rate_limits import RateLimits
+from router.webhooks.signing import Signing
 
 
 class _Forward:
@@ -28,7 +29,8 @@ class _Forward:
 def _made() -> tuple[FastAPI, dict[str, _Forward]]:
     parts = {name: _Forward() for name in ("databases", "limits", "clock")}
     app = FastAPI()
-    app.include_router(build_routes(Api(**parts)))  # type: ignore[arg-type]  # they forward all of it
+    signing = Signing(open_keys=lambda: ["a webhook key of 32 characters or more"])
+    app.include_router(build_routes(Api(**parts, signing=signing)))  # type: ignore[arg-type]  # they forward all of it
     return app, parts
 
 

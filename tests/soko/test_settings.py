@@ -14,9 +14,11 @@ COMPLETE = {
     "SOKO_WHATSAPP_APP_SECRET": "env:THE_APP_SECRET",
     "SOKO_WHATSAPP_VERIFY_TOKEN": "env:THE_VERIFY_TOKEN",
     "SOKO_PHONE_KEY": "env:THE_PHONE_KEY",
+    "SOKO_WEBHOOK_KEY": "env:THE_WEBHOOK_KEY",
     "THE_APP_SECRET": "a",
     "THE_VERIFY_TOKEN": "b",
     "THE_PHONE_KEY": "c" * 32,
+    "THE_WEBHOOK_KEY": "d" * 32,
 }
 
 
@@ -65,12 +67,12 @@ def test_production_lists_everything_that_is_missing_at_once(monkeypatch: pytest
     monkeypatch.setenv("SOKO_ENV", "production")
     with pytest.raises(NotReady) as refusal:
         load_settings(None)
-    for name in set(COMPLETE) - {"SOKO_ENV", "THE_APP_SECRET", "THE_VERIFY_TOKEN", "THE_PHONE_KEY"}:
+    for name in set(COMPLETE) - {"SOKO_ENV", "THE_APP_SECRET", "THE_VERIFY_TOKEN", "THE_PHONE_KEY", "THE_WEBHOOK_KEY"}:
         assert f"{name} is missing" in str(refusal.value)
 
 
 @pytest.mark.security(25)
-@pytest.mark.parametrize("name", ["SOKO_WHATSAPP_APP_SECRET", "SOKO_WHATSAPP_VERIFY_TOKEN", "SOKO_PHONE_KEY"])
+@pytest.mark.parametrize("name", ["SOKO_WHATSAPP_APP_SECRET", "SOKO_WHATSAPP_VERIFY_TOKEN", "SOKO_PHONE_KEY", "SOKO_WEBHOOK_KEY"])
 @pytest.mark.parametrize("secret", ["plain:hunter2", "hunter2"])
 def test_production_refuses_a_plain_secret_without_repeating_it(monkeypatch: pytest.MonkeyPatch, name: str, secret: str) -> None:
     said = problems(monkeypatch, but={name: secret})

@@ -1,0 +1,100 @@
+"""Deliver a vendor's events to its webhooks: plan, claim, post, record. No transaction is open while we wait for the network.
+
+Each vendor has a thread of its own while it has something to deliver, so that an endpoint that hangs holds up nobody else.
+"""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from router import events
+from router.errors import Refused, Unavailable
+from router.ids import VendorId
+from router.wakeups import Job
+from router.webhooks import deliveries
+from router.webhooks.deliveries import Claimed
+from router.work import unit_of_work
+from worker import webhooks
+from worker.retries import WEBHOOK_LEASE_SECONDS, WEBHOOK_VENDORS
+from worker.tools import Tools, held
+from worker.webhooks import Answer
+
+log = structlog.get_logger(__name__)
+_busy: Final[set[VendorId]] = set()
+_lock: Final = threading.Lock()
+
+
+def run(vendor: str) -> None:
+    """Deliver what is due for one vendor."""
+    tools, vendor_id = held(), VendorId(UUID(vendor))
+    tools.wakeups.started(Job.WEBHOOK, vendor_id)
+    drain(tools, vendor_id)
+
+
+def drain(tools: Tools, vendor_id: VendorId) -> None:
+    """See that somebody delivers for this vendor, and do not wait for it. With too many at once the next sweep looks again."""
+    with _lock:
+        if vendor_id in _busy or len(_busy) >= WEBHOOK_VENDORS:
+            return
+        _busy.add(vendor_id)
+    threading.Thread(target=_deliver_alone, args=(tools, vendor_id), name=f"webhooks {vendor_id}", daemon=True).start()
+
+
+def deliver(tools: Tools, vendor_id: VendorId) -> None:
+    """Deliver everything that is due, and wait for it."""
+    more = True
+    while more:
+        with unit_of_work(tools.databases, vendor_id) as work:
+            more = deliveries.plan(work, now=tools.clock())
+    while claimed := _claim(tools, vendor_id):
+        with ThreadPoolExecutor(max_workers=len(claimed)) as pool:
+            calls = {pool.submit(_post, tools, vendor_id, each): each for each in claimed}
+            for call in as_completed(calls):
+                _record(tools, vendor_id, calls[call], call.result())
+
+
+def _deliver_alone(tools: Tools, vendor_id: VendorId) -> None:
+    try:
+        deliver(tools, vendor_id)
+    except (Unavailable, Refused) as error:
+        log.warning("webhooks_put_off", vendor_id=str(vendor_id), error=str(error))
+    except Exception as error:
+        log.exception("webhooks_failed", vendor_id=str(vendor_id), error=str(error))
+    finally:
+        with _lock:
+            _busy.discard(vendor_id)
+
+
+def _claim(tools: Tools, vendor_id: VendorId) -> list[Claimed]:
+    with unit_of_work(tools.databases, vendor_id) as work:
+        return deliveries.claim(work, now=tools.clock(), lease_seconds=WEBHOOK_LEASE_SECONDS)
+
+
+def _post(tools: Tools, vendor_id: VendorId, made: Claimed) -> Answer:
+    now = tools.clock()
+    body = json.dumps(events.to_envelope(vendor_id, made.event), ensure_ascii=False, separators=(",", ":")).encode()
+    message_id, timestamp = events.to_id(vendor_id, made.event.id), int(now.timestamp())
+    signature = tools.signing.sign(
+        made.endpoint.id, made.endpoint.live_versions(now), message_id=message_id, timestamp=timestamp, body=body
+    )
+    headers = {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
+    return webhooks.post(made.endpoint.url, headers=headers, body=body, public_only=tools.signing.public_only)
+
+
+def _record(tools: Tools, vendor_id: VendorId, made: Claimed, answer: Answer) -> None:
+    now = tools.clock()
+    told = {"vendor_id": str(vendor_id), "webhook_id": str(made.endpoint.id), "event_id": events.to_id(vendor_id, made.event.id)}
+    with unit_of_work(tools.databases, vendor_id) as work:
+        if answer.status is not None and not answer.error:
+            deliveries.record_delivered(work, made, answer=answer.status, now=now)
+            return
+        ended = deliveries.record_failed(
+            work, made, answer=answer.status, error=answer.error, asked_seconds=answer.asked_seconds, now=now
+        )
+    log.warning("event_not_delivered", error=answer.error, attempts=made.attempts, **told)
+    if ended is not None:
+        log.error("webhook_disabled", url=ended.url, reason=ended.disabled_because, **told)
