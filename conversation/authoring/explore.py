@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
+from conversation.authoring.draws import MOST_SEEDS, splits_of
 from conversation.authoring.explore_moves import Move, Moves, Place
 from conversation.authoring.live_slots import live_slots
 from conversation.authoring.pretend import START, Ending, Pretend, World, shape
-from conversation.authoring.way_names import Way, declared_ways, edges_of, taken_ways
+from conversation.authoring.way_names import Way, declared_ways, taken_ways
 from conversation.engine.effects import Call, Effect, Schedule, Send, SetTimer
 from conversation.engine.events import Event, Returned
 from conversation.engine.expressions import ExpressionError
@@ -29,7 +30,6 @@ DEPTH: Final = 40
 MOST: Final = 20_000
 AGAIN: Final = 2
 SUNDAY_NIGHT: Final = datetime(2026, 3, 1, 18, 15, tzinfo=UTC)  # for flows that look at the clock
-_MOST_SEEDS: Final = 10_000
 _FEW: Final = 4  # visits that are counted one by one
 Key: TypeAlias = tuple[object, ...]
 
@@ -242,8 +242,6 @@ class _Explorer:
             later={**turn.later, **{each.flow: each.due_at - event.at for each in taken.effects if isinstance(each, Schedule)}},
             said=turn.said or any(isinstance(effect, Send) for effect in taken.effects),
         )
-        if self.faultless and any(entry.what == "split" for entry in taken.trace):
-            return  # a transcript cannot choose its draw
         call = taken.effects[-1] if taken.effects else None
         if not isinstance(call, Call):
             yield turn
@@ -338,16 +336,10 @@ def _visited(count: int, limit: int) -> int:
 
 def _seeds(bundle: Bundle) -> list[str]:
     """Seeds of conversations which between them draw every branch of every split."""
-    splits = [
-        (f"{flow.name}.{state.name}", branches)
-        for flow in bundle.flows.values()
-        for state in flow.states.values()
-        for branches in (state.go, *(edge.go for _, edge in edges_of(state)))
-        if branches and branches[0].share is not None
-    ]
+    splits = splits_of(bundle)
     left = {(place, branch.to) for place, branches in splits for branch in branches if branch.share}
     seeds = [] if left else ["explore"]
-    for number in range(_MOST_SEEDS):
+    for number in range(MOST_SEEDS):
         drawn = {(place, draw_branch(f"explore-{number}", place, branches)) for place, branches in splits}
         if drawn & left:
             left -= drawn

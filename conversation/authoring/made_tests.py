@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Final
 
+from conversation.authoring.draws import draws_in
 from conversation.authoring.explore import Explored, Turn
 from conversation.authoring.pretend import PHONE
 from conversation.authoring.way_names import Way, taken_ways
@@ -44,6 +45,8 @@ def _document(way: Way, path: Sequence[Turn], vendor: str, zone: tzinfo) -> str:
         "customer": {"phone": f"+{PHONE}", "first_name": "Mteja"},
         "vendor": vendor,
     }
+    draws = draws_in(turn.trace for turn in path)
+    given |= {"draws": dict[str, JSON](draws)} if draws else {}
     lines = [f"test: {json.dumps(f'explored, {way}')}", f"flow: {flow}", f"given: {_flow(given)}"]
     prompts = sum(turn.prompts for turn in path)
     if prompts:

@@ -109,6 +109,7 @@ def parse_act(text: str) -> Act:
     return act
 
 
+_GIVEN: Final = ("now", "customer", "vendor", "order", "stock", "products", "draws")
 _DOCUMENT: Final = ("test", "recorded", "flow", "given", "mpesa", "chat")
 
 
@@ -160,9 +161,7 @@ def _misplaced(chat: Sequence[ChatStep], step_nodes: Sequence[Node]) -> list[Wro
 
 
 def _given(node: Node) -> Given:
-    parts = nodes.read_mapping(
-        node, ["now", "customer", "vendor", "order", "stock", "products"], "given", required=["now", "customer", "vendor"]
-    )
+    parts = nodes.read_mapping(node, _GIVEN, "given", required=["now", "customer", "vendor"])
     customer = nodes.read_mapping(parts["customer"], ["phone", "first_name", "language"], "customer", required=["phone"])
     return Given(
         now=_moment(parts["now"]),
@@ -175,6 +174,7 @@ def _given(node: Node) -> Given:
         products=tuple(_given_product(each) for each in nodes.read_sequence(parts["products"], "products"))
         if "products" in parts
         else (),
+        draws={place: nodes.read_text(to) for place, to in nodes.read_pairs(parts["draws"], "draws")} if "draws" in parts else {},
     )
 
 

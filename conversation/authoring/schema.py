@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias, get_args
 
+from conversation.authoring.draws import targets_of
 from conversation.authoring.transcripts import OrderStatus, Outcome, PushOutcome
 from conversation.engine.catalogue import CallSpec, Catalogue
 from conversation.engine.flow import Bundle, Flow
@@ -459,6 +460,7 @@ def _given(bundle: Bundle) -> Schema:
         "order": record({"DRAFT": lines, "CONFIRMED": lines}, minProperties=1, maxProperties=1),
         "stock": STOCK,
         "products": listed(record(product, needs=["name", "price"])),
+        "draws": record({place: one_of(targets) for place, targets in targets_of(bundle).items()}),
     }
     return record(properties, needs=["now", "customer", "vendor"])
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Literal, TypeAlias
 
@@ -249,6 +249,8 @@ class GivenProduct:
 class Given:
     """The world before the first step. `stock` overrides how many of a product are left.
 
+    `draws`: where each `split` leads, by state; by chance where it is not said.
+
     With `products` the vendor is one of this name that sells these, uncounted; without, one that replays know.
     """
 
@@ -260,6 +262,7 @@ class Given:
     order: GivenOrder | None
     stock: Mapping[str, int]
     products: tuple[GivenProduct, ...] = ()
+    draws: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,9 @@ class Chat:
         """Start over with a customer who speaks this language. Errors: CannotDo."""
         if language not in self.languages:
             raise CannotDo(f"these flows speak {', '.join(self.languages)}, not {language or 'nothing'}")
-        self._start = Start(flow=self._start.flow, given=replace(self._start.given, language=language, order=None, stock={}))
+        self._start = Start(
+            flow=self._start.flow, given=replace(self._start.given, language=language, order=None, stock={}, draws={})
+        )
         self._become(())
 
     def go_to(self, state: str) -> None:
@@ -108,6 +110,8 @@ class Chat:
         if seen is not None and seen.problem is not None:
             raise CannotDo(seen.problem)
         self._acts, self.seen = acts, seen
+        if seen is not None:  # what was drawn once stays, though every act plays the chat anew
+            self._start = replace(self._start, given=replace(self._start.given, draws=seen.draws))
 
     def _transcript(self, acts: tuple[Act, ...]) -> Transcript:
         start = self._start

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from conversation.authoring.coverage import Heard
+from conversation.authoring.draws import draws_in
 from conversation.authoring.matching import ChatLine, Choice, Mismatch, Reply, Spoken, compare, is_at, show_chat
 from conversation.authoring.transcripts import (
     Act,
@@ -72,7 +73,7 @@ class Watched:
 
     scenes: what each act led to, the act itself first; states: where the conversation stood after it; expects: each
     `expect` of these acts as it would have to read.
-    pushes, queries: how often M-Pesa was asked so far.
+    pushes, queries: how often M-Pesa was asked so far; draws: where each split led.
     """
 
     scenes: tuple[tuple[ChatLine, ...], ...]
@@ -83,6 +84,7 @@ class Watched:
     queries: int
     now: datetime
     description: str
+    draws: Mapping[str, str]
     problem: str | None
 
 
@@ -186,6 +188,7 @@ class _Scene:
             queries=world.mpesa.asked if world is not None else 0,
             now=world.clock.now if world is not None else self.transcript.given.now,
             description=_describe(world, self.bundle) if world is not None and world.reports else "",
+            draws=draws_in(report.trace for report in world.reports) if world is not None else {},
             problem=problem,
         )
 

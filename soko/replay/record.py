@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
+from conversation.authoring.draws import draws_in
 from conversation.authoring.matching import Reply
 from conversation.authoring.read_transcripts import MEDIA, parse_transcripts
 from conversation.authoring.redact import Redaction
@@ -163,6 +164,7 @@ class _Writer:
             products=self.told.products,
             order=GivenOrder(line=1, status=status, lines=lines) if lines else None,
             stock={},
+            draws=draws_in(each.turn.trace for each in self.taken),
         )
 
     # ------------------------------------------------------------ one turn

@@ -12,12 +12,14 @@ from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
 from conversation import people
+from conversation.authoring.draws import find_seed, targets_of
 from conversation.authoring.matching import Choice, Reply, to_reply
 from conversation.authoring.transcript_yaml import did_you_mean
 from conversation.authoring.transcripts import Given, GivenOrder, Transcript
 from conversation.context import Shelves
 from conversation.engine.context import to_slug
 from conversation.engine.flow import Bundle
+from conversation.engine.snapshot import Snapshot
 from conversation.live_flows import LiveFlows
 from conversation.turn import TurnReport, Turns
 from conversation.whatsapp.inbound import Incoming, Location, Media, Tap, Text, Utterance
@@ -105,7 +107,7 @@ class World:
         self._callback: tuple[Prompt, str] | None = None
         self._heard = 0
         self._last_said = 0
-        self._prepare(transcript, props.bundle.languages)
+        self._prepare(transcript, props.bundle)
 
     # ------------------------------------------------------------ what a transcript can do
 
@@ -279,12 +281,12 @@ class World:
         if seen.failed:
             raise Impossible(f"the turn failed, and the customer was only told the trouble text:\n{self._failures()[-1]}")
 
-    def _prepare(self, transcript: Transcript, languages: Sequence[str]) -> None:
-        given = transcript.given
+    def _prepare(self, transcript: Transcript, bundle: Bundle) -> None:
+        given, languages = transcript.given, bundle.languages
         if given.language is not None and given.language not in languages:
             raise Impossible(f"given.customer.language: these flows speak {', '.join(languages)}, not {given.language}")
         self.change_vendor(given.stock, ())
-        if given.language is None and given.order is None:
+        if given.language is None and given.order is None and not given.draws:
             return  # nobody knows this customer: the first message makes the row
         with unit_of_work(self._databases, self._vendor_id) as work:
             customer = customers.recognise(work, phone=given.phone, bsuid=None, name=given.first_name, now=given.now)
@@ -292,6 +294,28 @@ class World:
                 customers.set_language(work, customer.id, given.language)
             if given.order is not None:
                 self._give_order(work, given.order, customer)
+            if given.draws:
+                self._give_draws(work, given.draws, customer, bundle)
+
+    def _give_draws(self, work: Work, draws: Mapping[str, str], customer: customers.Customer, bundle: Bundle) -> None:
+        seed = find_seed(bundle, draws)
+        if seed is None:
+            drawn = "; ".join(f"{place}: {' or '.join(targets)}" for place, targets in targets_of(bundle).items())
+            raise Impossible(f"given.draws: no split of these flows leads there{f'; there is {drawn}' if drawn else ''}")
+        now = self.clock.now
+        conversation = conversations.lock(work, customer_id=customer.id, phone_number_id=self._number_id, now=now)
+        conversations.save(
+            work,
+            conversation.id,
+            snapshot=Snapshot.fresh(seed).to_json(),
+            turn=0,
+            before_turn=0,
+            order_id=conversation.order_id,
+            flow=None,
+            state=None,
+            last_inbound_at=None,
+            now=now,
+        )
 
     def _give_order(self, work: Work, given: GivenOrder, customer: customers.Customer) -> None:
         now = self.clock.now

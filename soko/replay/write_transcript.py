@@ -67,6 +67,7 @@ def _given(given: Given) -> str:
     ]
     parts += [f"order: {{{given.order.status}: {_quantities(given.order.lines)}}}"] if given.order is not None else []
     parts += [f"stock: {_quantities(given.stock)}"] if given.stock else []
+    parts += [f"draws: {{{', '.join(f'{place}: {to}' for place, to in given.draws.items())}}}"] if given.draws else []
     if given.products:
         lines = ",\n".join(f"    {_product(each)}" for each in given.products)
         parts.append(f"products: [\n{lines}\n  ]")

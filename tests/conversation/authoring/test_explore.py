@@ -1,7 +1,9 @@
 """What exploring finds: charges nobody asked for, dead ends, waits that never end, turns that break. Nothing in the shop."""
 
 from functools import cache
+from pathlib import Path
 
+from conversation.authoring.draws import draws_in
 from conversation.authoring.explore import Explored, Finding, explore
 from conversation.authoring.live_slots import live_slots
 from conversation.authoring.load import build_bundle, build_unchecked
@@ -13,6 +15,7 @@ from conversation.engine.flow import Bundle, CallService, State
 from conversation.engine.types import INT, Fields, ListOf, OneOf, OrNone
 from conversation.services import CATALOGUE
 from soko.replay.stage import Stage
+from soko.replay.write_transcript import write_transcript
 from tests.conversation.engine.shop import Shop, shop_bundle
 from tests.conversation.engine.small import APP, LATE, bundle_of, files_of
 
@@ -226,14 +229,36 @@ def test_every_construct_is_explored() -> None:
     }
 
 
+def test_both_ways_of_a_split_are_in_transcripts_that_pass(transcript_stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").touch()
+    transcript_stage.take(tmp_path, everything())
+    paths = [
+        (way, path)
+        for way, path in choose_paths(explore(everything(), depth=12, faultless=True), ())
+        if draws_in(turn.trace for turn in path)
+    ]
+    text = write_tests(paths, vendor="mama-duka", zone=everything().timezone)
+    transcripts = parse_transcripts(text, file=str(tmp_path / "tests" / "explored.test.yaml"))
+    drawn = [each.given.draws["everything.coded"] for each in transcripts]
+    assert sorted(drawn) == ["drawn_one", "drawn_two"]
+    played = [transcript_stage.play(transcript) for transcript in transcripts]
+    assert [each.failure.headline for each in played if each.failure is not None] == []
+    assert [draws_in(each.traces) for each in played] == [each.given.draws for each in transcripts]
+    watched = [transcript_stage.watch(transcript) for transcript in transcripts]
+    texts = [write_transcript(one, seen, name="b") for one, seen in zip(transcripts, watched, strict=True)]
+    again = [parse_transcripts(each, file=transcripts[0].file)[0].given.draws for each in texts]
+    assert again == [each.given.draws for each in transcripts]
+    (strange,) = parse_transcripts(text.split("---")[0].replace(drawn[0], "nowhere"), file=transcripts[0].file)[:1]
+    failed = transcript_stage.play(strange).failure
+    assert failed is not None
+    assert "there is everything.coded: drawn_one or drawn_two" in failed.report
+
+
 def test_a_transcript_is_made_of_what_a_transcript_can_say() -> None:
     found = explore(everything(), depth=12, faultless=True)
     never = {str(way) for way in found.never}
     assert never == {
         "everything.begin -- complain --> everything.person",  # what a classifier says
-        "everything.begin -- pattern --> everything.coded",  # where a split draws
-        "everything.coded --> everything.drawn_one",
-        "everything.coded --> everything.drawn_two",
     }
     written = [step for path in found.shortest.values() for turn in path for step in turn.written or ()]
     assert {"person": {"done": True}} in written
