@@ -193,9 +193,10 @@ class _Explorer:
             yield from self._once(here, place.snapshot, place, move, move.world)
             return
         snapshot, timers, turns = place.snapshot, place.timers, list[Turn]()
-        for _ in range(move.times):
+        for number in range(move.times):
             at = replace(place, snapshot=snapshot, timers=timers)
-            turns = list(self._once(here, snapshot, at, replace(move, times=1), move.world))
+            event = replace(move.event, at=move.event.at + timedelta(minutes=number))  # a minute a turn, as everywhere
+            turns = list(self._once(here, snapshot, at, replace(move, event=event, times=1), move.world))
             if len(turns) != 1:
                 break
             snapshot, timers = turns[0].snapshot, turns[0].timers

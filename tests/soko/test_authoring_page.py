@@ -18,6 +18,7 @@ def test_the_page_tells_what_happens(
     settings: Settings, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)  # where `replay --update` refuses
     for name in ("home", "platform_url", "ops_url", "redis_url"):
         monkeypatch.setenv(f"SOKO_{name.upper()}", str(getattr(settings, name)))
     for kind, file, body in BLOCK.findall(PAGE.read_text(encoding="utf-8")):

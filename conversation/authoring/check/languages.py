@@ -6,7 +6,7 @@ from typing import Final
 
 from conversation.authoring.check.finding import entries, written_paths
 from conversation.authoring.nodes import Map, Node
-from conversation.authoring.reading import Shared
+from conversation.authoring.reading import Shared, fingerprint
 from conversation.engine.flow import At, Bundle, Text
 
 _VALUES: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -39,9 +39,9 @@ def _check_missing(bundle: Bundle, shared: Shared, language: str) -> None:
         return
     for text in lacking:
         _, _, place = text.place.partition(".")
-        shared.problems.warn(
-            "L1", text.at, f"this text has no translation to `{language}`", f"add {place} to text/{language}.yaml"
-        )
+        made_from = fingerprint(text.templates[bundle.language].source)
+        fix = f'add to text/{language}.yaml: {place}: {{from: "{made_from}", text: …}}'
+        shared.problems.warn("L1", text.at, f"this text has no translation to `{language}`", fix)
 
 
 def _needs(text: Text) -> bool:
