@@ -115,6 +115,7 @@ def _run(talk: "Chat", line: str, flows: Path, *, stop: bool) -> None:
 
 def _do(talk: "Chat", line: str, flows: Path) -> None:
     from conversation.authoring.transcripts import CustomerWrites
+    from soko.replay.chat import CannotDo
 
     word, _, rest = line.partition(" ")
     rest = rest.strip()
@@ -135,6 +136,8 @@ def _do(talk: "Chat", line: str, flows: Path) -> None:
         case "/save":
             _save(talk, rest, flows)
         case "/say":
+            if not rest:
+                raise CannotDo("/say needs what the customer writes, such as /say 2")
             _show(talk, talk.do(CustomerWrites(line=1, text=rest)))
         case _ if line.isdecimal() and talk.choices:
             _show(talk, talk.tap(int(line)))

@@ -85,6 +85,8 @@ class Chat:
 
     def go_to(self, state: str) -> None:
         """Start over in this state, on a way that a transcript beside the flows knows. Errors: CannotDo."""
+        if not state:
+            raise CannotDo("/at needs a state, such as /at shop.pay")
         self._start = self._find_way(state)
         self._become(self._start.acts)
         if self.seen is not None:
@@ -100,8 +102,11 @@ class Chat:
         if path.exists():
             raise CannotDo(f"{path} exists already: name another one")
         name = path.name.partition(".")[0].replace("-", " ").replace("_", " ")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(write_transcript(self._transcript(self._acts), self.seen, name=name), encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(write_transcript(self._transcript(self._acts), self.seen, name=name), encoding="utf-8")
+        except OSError as error:
+            raise CannotDo(f"{path} cannot be written: {error.strerror}; name another place") from error
         (transcript,) = read_transcripts(path)
         return self._stage.play(transcript)
 

@@ -176,9 +176,10 @@ class World:
         self._do_what_is_due()
 
     def post_callback_again(self) -> None:
-        """M-Pesa posts the same bytes once more."""
-        if self._callback is not None:
-            self.post_callback(*self._callback)
+        """M-Pesa posts the same bytes once more. Errors: Impossible when it posted none."""
+        if self._callback is None:
+            raise Impossible("M-Pesa posted no result yet that it could post again")
+        self.post_callback(*self._callback)
 
     @cached_property
     def _receive_callback(self) -> Callable[..., object]:

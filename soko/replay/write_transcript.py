@@ -33,7 +33,8 @@ from conversation.authoring.transcripts import (
 from soko.replay.play import Watched
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
-PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 .-]*[A-Za-z0-9])?")  # reads as itself wherever it stands in YAML
+# Reads as itself wherever it stands in YAML, which has words of its own for nothing.
+PLAIN: Final = re.compile(r"(?!(?:null|Null|NULL)\Z)[A-Za-z0-9](?:[A-Za-z0-9 .-]*[A-Za-z0-9])?")
 ORDER_NUMBER: Final = re.compile(r"\bS\d{4,}\b")  # counted by the shop: another database may give another one
 
 

@@ -208,6 +208,20 @@ def test_a_file_that_exists_is_not_written_over(chat: Chat, flows: Path) -> None
     assert there.read_text() == before
 
 
+def test_what_cannot_be_written_is_told_and_the_chat_goes_on(chat: Chat, flows: Path) -> None:
+    say(chat, "hi")
+
+    with pytest.raises(CannotDo, match="cannot be written: File exists; name another place"):
+        chat.save(flows / "app.yaml" / "it.test.yaml")
+
+    assert chat.save(flows / "tests" / "null.test.yaml").transcript.name == "null"
+
+
+def test_m_pesa_repeats_only_what_it_posted(chat: Chat) -> None:
+    with pytest.raises(CannotDo, match="posted no result yet"):
+        chat.do(parse_act("event: same"))
+
+
 def test_an_empty_chat_is_not_saved(chat: Chat, flows: Path) -> None:
     with pytest.raises(CannotDo, match="nothing was said"):
         chat.save(flows / "tests" / "empty.test.yaml")
@@ -275,6 +289,8 @@ def test_a_chat_can_be_begun_in_a_state_and_a_language(piped: Callable[..., Resu
         ("/as fr", "these flows speak en, sw, not fr"),
         ("/save it.yaml", "a transcript is called NAME.test.yaml"),
         ("/clock soon", "clock moves by a duration"),
+        ("/at", "/at needs a state"),
+        ("/say", "/say needs what the customer writes"),
     ],
 )
 def test_a_script_stops_at_what_cannot_be_done(piped: Callable[..., Result], line: str, told: str) -> None:
