@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -12,6 +14,7 @@ import typer
 from soko.cli.flow import BAD_USAGE, commands
 
 if TYPE_CHECKING:
+    from conversation.authoring.draw import Drawing
     from conversation.engine.flow import Bundle, Flow
     from conversation.engine.values import JSON
 
@@ -87,6 +90,9 @@ class Format(StrEnum):
 def draw(
     flow: Annotated[str | None, typer.Argument(help="name of the flow; without one: the first in app.yaml")] = None,
     form: Annotated[Format, typer.Option("--format", help="how it is written")] = Format.MERMAID,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE", help="7d: how often each way was taken since then, and who is where now")
+    ] = None,
     folder: Folder = FLOWS,
 ) -> None:
     """Draw a flow: its start on top, where it ends at the bottom; questions, waits and money are marked."""
@@ -96,7 +102,28 @@ def draw(
 
     bundle = _load(folder)
     drawing = draw_flow(bundle, _pick(bundle, flow))
+    if since is not None:
+        drawing = _with_people(drawing, bundle, since)
     typer.echo({Format.MERMAID: to_mermaid, Format.DOT: to_dot, Format.SVG: to_svg}[form](drawing), nl=False)
+
+
+def _with_people(drawing: "Drawing", bundle: "Bundle", since: str) -> "Drawing":
+    """Write what took place since then, and how many people are in each state now."""
+    from conversation.authoring.coverage import Heard, measure, with_counts
+    from router.publications import count_standing
+    from soko.cli.funnel import kept_since
+
+    here: Counter[str] = Counter()
+    with kept_since(since) as (databases, conversations):
+        heard = (Heard(trace=turn.trace, language="", places=()) for turns in conversations for turn in turns)
+        counted = with_counts(drawing, measure(bundle, heard))
+        for standing in count_standing(databases):
+            here[".".join(standing.places[-1])] += standing.people
+    boxes = [
+        replace(box, lines=(*box.lines, f"{people} here now")) if (people := here[f"{drawing.flow}.{box.name}"]) else box
+        for box in counted.boxes
+    ]
+    return replace(counted, boxes=tuple(boxes))
 
 
 def _pick(bundle: "Bundle", name: str | None) -> "Flow":

@@ -140,3 +140,21 @@ def test_record_writes_a_transcript_beside_its_flows(run: Run, bought: str, tmp_
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
     elsewhere = run("record", bought, "--out", str(tmp_path / "x.test.yaml"), "--flows", str(flows))
     assert (elsewhere.exit_code, "is not below" in elsewhere.stderr) == (2, True)
+
+
+def test_the_funnel_and_the_drawing_count_what_people_did(run: Run, databases: Databases) -> None:
+    live(databases, to_transcript(BUYS + "  - customer: 1 unga\n", mpesa="{push: [accepted]}"))
+    (whole,) = json.loads(run("flow", "funnel", "--since", "900d", "--json").stdout)["groups"]
+    assert (whole["group"], whole["conversations"]) == ("", 1)
+    states = {each["state"]: (each["entered"], each["stayed"]) for each in whole["states"]}
+    assert (states["shop.cart"], states["shop.pay"]) == ((1, 1), (1, 0))
+    assert {"end": "shop: paid", "count": 1} in whole["ends"]
+    (split,) = json.loads(run("flow", "funnel", "--since", "900d", "--by", "vendor", "--json").stdout)["groups"]
+    assert split == {**whole, "group": "Mama Duka"}
+    told = run("flow", "funnel", "--since", "900d").stdout
+    assert "1 conversations in the last 900d" in told
+    assert "1  100%  shop.cart  1 stayed\n" in told
+    assert run("flow", "funnel", "--since", "soon").exit_code == 2
+    drawn = run("flow", "draw", "shop", "--since", "900d").stdout
+    assert [line for line in drawn.splitlines() if "1 here now" in line and "cart" in line]
+    assert "here now" not in run("flow", "draw", "shop").stdout
