@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -31,6 +32,7 @@ TROUBLE: Final = "app.trouble"
 NO_WORDS: Final = "app.no_words"
 TOO_FAST: Final = "app.too_fast"
 HASH_DIGITS: Final = 12
+BUILT_KEPT: Final = 8
 DRAFT: Final = frozenset({"L1"})  # what flows that somebody is at work on may lack: their translations may lag behind
 NOTHING: Final[Mapping[str, bytes]] = {}
 _VENDOR: Final = re.compile(r"[a-z0-9']+(-[a-z0-9']+)*")
@@ -145,8 +147,13 @@ def _start_of(path: Path, folder: Path) -> At:
 
 
 def build_bundle(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:
-    """Build a bundle from file contents by shown path ("flows/shop.yaml"). Raises FlowErrors."""
-    return _build(files, catalogue, folder, Problems())
+    """Build a bundle from file contents by shown path ("flows/shop.yaml"), one content once a process. Raises FlowErrors."""
+    return _built(tuple(sorted(files.items())), catalogue, folder)
+
+
+@lru_cache(maxsize=BUILT_KEPT)
+def _built(files: tuple[tuple[str, bytes], ...], catalogue: Catalogue, folder: str) -> Bundle:
+    return _build(dict(files), catalogue, folder, Problems())
 
 
 def build_published(files: Mapping[str, bytes], catalogue: Catalogue, *, folder: str = "flows") -> Bundle:

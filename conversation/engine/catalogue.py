@@ -102,7 +102,7 @@ class FunctionSpec:
     run: Callable[..., JSON]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Catalogue:
     """All of it. `context` types the names vendor, customer and order; `order_flags` tells what an order state makes true."""
 

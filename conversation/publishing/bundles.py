@@ -1,19 +1,17 @@
-"""Bundles from files that are about to be published, or were: a process builds one content once."""
+"""Bundles from files that are about to be published, or were."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 
-from conversation.authoring.load import build_bundle, build_published
+from conversation.authoring.load import BUILT_KEPT, build_bundle, build_published
 from conversation.authoring.problems import FlowErrors
 from conversation.engine.flow import Bundle
 from conversation.services import CATALOGUE
 
-BUILT_KEPT = 8
-
 
 def build(files: Mapping[str, bytes]) -> Bundle:
     """Check and build a bundle for this program's own catalogue. Raises FlowErrors."""
-    return _build(tuple(sorted(files.items())))
+    return build_bundle(files, CATALOGUE)
 
 
 def build_kept(files: Mapping[str, bytes]) -> Bundle:
@@ -27,11 +25,6 @@ def build_kept(files: Mapping[str, bytes]) -> Bundle:
 @lru_cache(maxsize=BUILT_KEPT)
 def _build_kept(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     try:
-        return _build(files)
+        return build(dict(files))
     except FlowErrors:
         return build_published(dict(files), CATALOGUE)
-
-
-@lru_cache(maxsize=BUILT_KEPT)
-def _build(files: tuple[tuple[str, bytes], ...]) -> Bundle:
-    return build_bundle(dict(files), CATALOGUE)

@@ -1,7 +1,7 @@
 """Money that M-Pesa says has moved, to be read."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -18,6 +18,12 @@ from router.ids import VendorId
 from router.keys import Operation
 from router.payment_intents.statement import list_day, to_csv, yesterday
 from router.work import unit_of_work
+
+STATEMENT: Final = """line,at,order,status,amount,receipt,confirmed_by,account,note
+order,2026-11-20T12:30:00+03:00,MD-12,PAID,430,,,,
+payment,2026-11-20T12:31:00+03:00,MD-12,,430,UKN7IKCAXR,callback,,
+"""
+_CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {"example": STATEMENT}}}}
 
 
 class PaymentOut(BaseModel):
@@ -71,7 +77,7 @@ def build_routes(api: Api) -> APIRouter:
             rows = listing.list_rows(work, listing.PAYMENTS, after=place, limit=limit, order_id=order_id, unmatched=unmatched)
         return to_page([PaymentOut(**row) for row in rows], [(row["paid_at"], row["id"]) for row in rows], limit)
 
-    @routes.get("/payments/statement", response_class=PlainTextResponse, responses={200: {"content": {"text/csv": {}}}})
+    @routes.get("/payments/statement", response_class=PlainTextResponse, responses=_CSV)
     def get_statement(vendor_id: Annotated[VendorId, Depends(reader)], day: date | None = None) -> PlainTextResponse:
         """Return a day of Nairobi as CSV, yesterday without one: orders, payments with receipts, unmatched money, doubts."""
         capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
