@@ -7,27 +7,57 @@ from pathlib import Path
 import pytest
 
 from router.databases import Databases
+from router.ids import VendorId
+from soko.clock import utc_now
 from soko.settings import Settings
+from tests.conversation.test_publishing import Town
 from tests.soko.test_cli import ROOT, soko
 
 PAGE = ROOT / "docs" / "authoring.md"
-BLOCK = re.compile(r"^```(console|yaml) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(console|yaml|whatsapp) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PUBLISHED = re.compile(r"bundle (\w+) is live as")
+LISTED = re.compile(r"^([0-9a-f-]{36})  ", re.MULTILINE)
 
 
 def test_the_page_tells_what_happens(
-    settings: Settings, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, databases: Databases, vendor_id: VendorId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)  # where `replay --update` refuses
     for name in ("home", "platform_url", "ops_url", "redis_url"):
         monkeypatch.setenv(f"SOKO_{name.upper()}", str(getattr(settings, name)))
-    for kind, file, body in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+    town = Town(databases, vendor_id, utc_now(), files=None)
+    known = {"$VENDOR": str(vendor_id)}
+    for kind, file, written in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+        body = fill_in(written, known)
         if kind == "yaml":
             edit(tmp_path / file, body)
-            continue
-        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
-            command, _, said = part.partition("\n")
-            assert re.fullmatch(pattern(said), run(command)), f"$ {command}\n{run(command)}"
+        elif kind == "whatsapp":
+            assert chat(town, body) == body
+        else:
+            for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+                command, _, said = fill_in(part, known).partition("\n")
+                answer = run(command)
+                assert re.fullmatch(pattern(said), answer), f"$ {command}\n{answer}"
+                for name, meant in (("$BUNDLE", PUBLISHED), ("$CONVERSATION", LISTED)):
+                    if found := meant.search(answer):
+                        known[name] = found[1]
+
+
+def fill_in(text: str, known: dict[str, str]) -> str:
+    """Put what a reader would copy from an earlier answer where the page names it."""
+    for name, value in known.items():
+        text = text.replace(name, value)
+    return text
+
+
+def chat(town: Town, body: str) -> str:
+    """Let the customer write to the published flows; returns all that was said, as the page writes it."""
+    town.flows.refresh()
+    lines: list[str] = []
+    for said in re.findall(r"^customer (.*)$", body, re.MULTILINE):
+        lines += [f"customer {said}", *(f"shop     {reply}" for reply in town.say(1, said))]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def edit(path: Path, body: str) -> None:
@@ -35,6 +65,7 @@ def edit(path: Path, body: str) -> None:
     before, after = ("".join(f"{line[1:]}\n" for line in body.splitlines() if line[0] == sign) for sign in "-+")
     known = path.read_text(encoding="utf-8") if before else ""
     assert known.count(before) == 1 or not before
+    path.parent.mkdir(exist_ok=True)
     path.write_text(known.replace(before, after) if before else after, encoding="utf-8")
 
 
