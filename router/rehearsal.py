@@ -25,6 +25,11 @@ RELEASE: Final = b"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; 
 UNDO: Final = b"ROLLBACK TO SAVEPOINT unit_of_work; RELEASE SAVEPOINT unit_of_work"
 FORGET: Final = b"ROLLBACK; BEGIN"
 PLAN_ONCE: Final = b"SET LOCAL plan_cache_mode = force_generic_plan"  # a handful of rows: any plan is good, making one is not
+ALONE: Final = b"""
+    SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s';
+    SELECT pg_advisory_xact_lock(7215061);
+    SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'
+    """
 PREPARE_AFTER: Final = 1  # the second time
 VENDORS: Final = "SELECT id, name FROM vendors ORDER BY created_at, id"
 SET_STOCK: Final = "UPDATE catalog_items SET stock = %s WHERE vendor_id = %s AND name = %s"
@@ -179,9 +184,14 @@ class Rehearsal(Databases):
 
 @contextmanager
 def rehearse(databases: Databases) -> Iterator[Rehearsal]:
-    """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most."""
-    with databases.platform() as platform, _undone(platform), databases.across(SHARED) as ops, _undone(ops):
-        yield Rehearsal(databases, platform=platform, ops=ops)
+    """Give databases in which everything works as in real ones and nothing stays. For one thread; half a minute at most.
+
+    One at a time on a pair, whatever process it is in: two would wait for each other's rows.
+    """
+    with databases.across(SHARED) as ops, _undone(ops):
+        _tell(ops, ALONE)
+        with databases.platform() as platform, _undone(platform):
+            yield Rehearsal(databases, platform=platform, ops=ops)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from contextlib import suppress
 from datetime import UTC, datetime
+from threading import Thread
 
 import pytest
 
@@ -32,6 +33,21 @@ def test_a_rehearsal_sees_its_own_rows_and_leaves_none(databases: Databases, ven
         assert count_customers(stage, vendor_id) == 1
 
     assert count_customers(databases, vendor_id) == 0
+
+
+def test_two_rehearsals_on_one_pair_follow_each_other(databases: Databases, vendor_id: VendorId) -> None:
+    def play() -> None:
+        with rehearsal.rehearse(databases) as stage:
+            meet(stage, vendor_id)
+
+    second = Thread(target=play)
+    with rehearsal.rehearse(databases) as stage:
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        meet(stage, vendor_id)
+    second.join(10)
+    assert not second.is_alive()
 
 
 def test_a_rehearsal_that_breaks_leaves_none_either(databases: Databases, vendor_id: VendorId) -> None:
