@@ -43,12 +43,16 @@ Files = Mapping[str, bytes]
 # How many people walk how far: everyone's last word leaves them in the state of the name.
 TIED: Final = "2 nafaka"
 WALKS: Final[Mapping[str, tuple[int, tuple[str, ...]]]] = {
-    "browse": (90, ("hi",)),
+    "browse": (70, ("hi",)),
     "which": (40, (TIED,)),
     "cart": (40, ("2 unga",)),
     "pay": (20, ("2 unga", "ok")),
     "waiting": (10, ("2 unga", "ok", "PAY")),
 }
+ELSEWHERE: Final = {
+    "menu": (10, ("support",)),
+    "pick": (10, ("support", "Report a problem")),
+}  # in another flow, and in one that it calls
 SHOP: Final = "flows/shop.yaml"
 SWAHILI: Final = "flows/text/sw.yaml"
 PAY_REPLY: Final = b"- {consent: pay, go: charge}              # the only kind of edge that may lead to payments.stk_push"
@@ -220,9 +224,9 @@ def test_a_publish_is_refused_while_it_would_strand_somebody(
 
 def test_a_publish_in_the_middle_of_200_conversations_loses_nobody(town: Town) -> None:
     people: dict[int, str] = {}
-    for state, (many, words) in WALKS.items():
+    for state, (many, words) in {**WALKS, **ELSEWHERE}.items():
         first = len(people)
-        walking = 1 if state in ("browse", "which") else many  # without an order, one like another
+        walking = 1 if state in ("browse", "which", *ELSEWHERE) else many  # without an order, one like another
         for who in range(first, first + walking):
             for text in words:
                 town.say(who, text)
@@ -251,7 +255,15 @@ def test_a_publish_in_the_middle_of_200_conversations_loses_nobody(town: Town) -
     new = town.flows.bundle.hash
     assert new != old
     assert town.rows("SELECT error FROM inbox WHERE failed_at IS NOT NULL") == []
-    expected = {"browse": "browse", "which": "choose", "cart": "cart", "pay": "pay", "waiting": "waiting"}
+    expected = {
+        "browse": "browse",
+        "which": "choose",
+        "cart": "cart",
+        "pay": "pay",
+        "waiting": "waiting",
+        "menu": "menu",
+        "pick": "pick",
+    }
     for who, before in people.items():
         assert heard[who], before
         assert town.where(who) == (expected[before], old if before == "waiting" else new)
