@@ -43,7 +43,7 @@ class Heard:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Every item with how often it was met."""
+    """Every item with how often it was met; `ways` and `states` once more, for drawing."""
 
     items: tuple[Item, ...]
     ways: Mapping[Way, int]
@@ -85,15 +85,18 @@ def measure(bundle: Bundle, turns: Iterable[Heard], *, line_of: Callable[[At], s
     ways = locate_ways(bundle, list(bundle.flows))
     met: Counter[tuple[str, str]] = Counter()
     taken: Counter[Way] = Counter()
+    known = frozenset(ways)
     for turn in turns:
-        met.update(chain.from_iterable(_met(entry) for entry in turn.trace))
+        met.update(chain.from_iterable(met_by(entry) for entry in turn.trace))
         met.update((f"texts in {turn.language}", place) for place in turn.places)
-        taken.update(taken_ways(frozenset(ways), turn.trace))
+        taken.update(taken_ways(known, turn.trace))
     met.update({("ways", str(way)): count for way, count in taken.items()})
     declared = {(item.kind, item.name): item for item in _declared(bundle, ways)}
     items = [replace(item, count=met[key], excuse=_excuse(item, line_of(item.at))) for key, item in declared.items()]
     return Coverage(
-        items=tuple(items), ways=taken, states={name: count for (kind, name), count in met.items() if kind == "states"}
+        items=tuple(items),
+        ways={way: taken[way] for way in ways},
+        states={name: count for (kind, name), count in met.items() if kind == "states"},
     )
 
 
@@ -220,8 +223,8 @@ def _of_form(form: Form) -> Iterator[Text]:
 # ---------------------------------------------------------------- what was met
 
 
-def _met(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Read one note of the engine: (kind, name)."""
+def met_by(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Read one note of the engine: (kind, name). Ways take a whole turn to be seen, and are not among these."""
     place = str(entry.get("place", ""))
     match entry.get("what"):
         case "entered":

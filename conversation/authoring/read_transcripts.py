@@ -306,6 +306,8 @@ def _customer(node: Node) -> Act:
         place = nodes.read_mapping(value, ["lat", "lon", "name"], "a location", required=["lat", "lon"])
         name = nodes.read_text(place["name"]) if "name" in place else None
         latitude, longitude = nodes.read_float(place["lat"], "lat"), nodes.read_float(place["lon"], "lon")
+        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+            raise wrong_at(value, "no such place: `lat` is from -90 to 90, `lon` from -180 to 180")
         return CustomerShares(line=line, latitude=latitude, longitude=longitude, name=name)
     if nodes.is_mapping(value):
         caption = nodes.read_mapping(value, ["caption"], kind, required=["caption"])["caption"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -53,19 +54,26 @@ def funnel(
             typer.echo(f"  {count:>6}        ended {end}")
 
 
+def to_age(since: str) -> timedelta:
+    """Read what --since says. Exit 2 when it is no age."""
+    from conversation.authoring.transcript_yaml import to_duration
+
+    age = to_duration(since)
+    if not age:
+        fail(f"--since is an age such as {AGE}, not {since}", BAD_USAGE)
+    return age
+
+
 @contextmanager
 def kept_since(since: str) -> "Iterator[tuple[Databases, Iterator[list[RecordedTurn]]]]":
     """Give the kept turns since an age, conversation by conversation. Exit 2 when it is none."""
-    from conversation.authoring.transcript_yaml import to_duration
     from conversation.kept_turns import read_since
     from soko.assembly import open_databases
     from soko.clock import utc_now
     from soko.embedded import engines
     from soko.settings import load_settings
 
-    age = to_duration(since)
-    if not age:
-        fail(f"--since is an age such as {AGE}, not {since}", BAD_USAGE)
+    age = to_age(since)
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         yield databases, (turns for turns, _ in read_since(databases, utc_now() - age))

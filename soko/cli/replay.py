@@ -12,11 +12,13 @@ import typer
 
 from soko.cli.failures import FAILED, fail
 from soko.cli.flow_tools import FLOWS, Folder
-from soko.cli.replay_coverage import show_coverage, to_report
+from soko.cli.funnel import kept_since, to_age
+from soko.cli.replay_coverage import show_coverage, show_traffic, to_report
 from soko.cli.replay_update import refuse_in_ci, update_files
 
 if TYPE_CHECKING:
     from conversation.authoring.coverage import Coverage
+    from conversation.authoring.traffic import Traffic
     from conversation.authoring.transcripts import Transcript
     from conversation.engine.flow import Bundle
     from soko.replay.play import Played
@@ -36,6 +38,10 @@ def replay(
     fail_under: Annotated[
         float | None,
         typer.Option(min=0, max=100, metavar="PERCENT", help="exit 1 when less of any kind is covered; implies --coverage"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="7d: tell how much of what people did since then is covered; implies --coverage"),
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="rewrite what transcripts expect, after showing how")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="rewrite without asking")] = False,
@@ -61,6 +67,8 @@ def replay(
         where = ", ".join(str(path) for path in missing or paths)
         typer.echo(f"soko: there is no {where}" if missing else f"soko: there is no *.test.yaml in {where}", err=True)
         raise typer.Exit(BAD_USAGE)
+    if since is not None:
+        to_age(since)
     if update:
         refuse_in_ci()
     played: list[Played] = []
@@ -77,17 +85,26 @@ def replay(
                 played.append(one)
                 if not quiet:
                     _show(one)
-            if coverage or fail_under is not None:
+            if coverage or fail_under is not None or since is not None:
                 covered = stage.measure(played)
             if drawn is not None:
                 typer.echo(_draw(stage.bundle(transcripts[0]), stage.measure(played), drawn), nl=False)
+    traffic = _weigh(covered, since) if covered is not None and since is not None else None
     if as_json:
-        typer.echo(json.dumps(_report(played, problems=[]) | to_report(covered), ensure_ascii=False))
+        typer.echo(json.dumps(_report(played, problems=[]) | to_report(covered, traffic), ensure_ascii=False))
     elif not quiet:
         _sum_up(played, ready=ready)
         show_coverage(covered, fail_under=fail_under)
+        show_traffic(traffic, since=since or "")
     if any(one.failure is not None for one in played) or (covered is not None and covered.least < (fail_under or 0)):
         raise typer.Exit(FAILED)
+
+
+def _weigh(covered: "Coverage", since: str) -> "Traffic":
+    from conversation.authoring.traffic import weigh
+
+    with kept_since(since) as (_, conversations):
+        return weigh(covered, conversations)
 
 
 @contextmanager

@@ -68,6 +68,11 @@ class Chat:
             raise CannotDo(f"there is no choice {number}: {len(self.choices)} can be tapped")
         return self.do(CustomerTaps(line=1, choice=self.choices[number - 1].title))
 
+    def answer_next(self, answer: PushAnswer) -> None:
+        """Let M-Pesa answer the next prompt with this; what it takes without a word is "accepted"."""
+        used = self.seen.pushes if self.seen is not None else 0
+        self._start = replace(self._start, pushes=(*(*self._start.pushes, *ACCEPTED)[:used], answer))
+
     def back(self) -> None:
         """Undo the last act. Errors: CannotDo."""
         if not self._acts:
@@ -108,7 +113,11 @@ class Chat:
         except OSError as error:
             raise CannotDo(f"{path} cannot be written: {error.strerror}; name another place") from error
         (transcript,) = read_transcripts(path)
-        return self._stage.play(transcript)
+        played = self._stage.play(transcript)
+        if played.failure is not None:
+            path.unlink()
+            raise CannotDo(f"{path} is not kept, because it would not pass:\n{played.failure.report}")
+        return played
 
     def _become(self, acts: tuple[Act, ...]) -> None:
         seen = self._stage.watch(self._transcript(acts)) if acts else None

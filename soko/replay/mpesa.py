@@ -127,12 +127,17 @@ class ScriptedMpesa:
 
     @property
     def _listed(self) -> int:
-        """How many of the listed answers to pushes were used up."""
+        """How many of the listed answers to pushes are over."""
         return len(self.prompts) + self.busy
+
+    @property
+    def used(self) -> int:
+        """How many of the listed answers to pushes were given, or are being given by a busy M-Pesa."""
+        return self._listed + (self.busy_since is not None)
 
     def left_over(self) -> tuple[int, str] | None:
         """Name the line and kind of the first answer that nobody asked for."""
-        if self._listed + (self.busy_since is not None) < len(self.pushes):
+        if self.used < len(self.pushes):
             return self.pushes[self._listed].line, f"mpesa.push lists {len(self.pushes)}, and {len(self.prompts)} were made"
         if self.asked < len(self.queries):
             return self.queries[self.asked].line, f"mpesa.query lists {len(self.queries)}, and {self.asked} were made"

@@ -73,13 +73,14 @@ class Watched:
 
     scenes: what each act led to, the act itself first; states: where the conversation stood after it; expects: each
     `expect` of these acts as it would have to read.
-    pushes, queries: how often M-Pesa was asked so far; draws: where each split led.
+    prompts: how many reached M-Pesa; pushes, queries: how many of its answers were used up; draws: where each split led.
     """
 
     scenes: tuple[tuple[ChatLine, ...], ...]
     states: tuple[str, ...]
     expects: tuple[Expect, ...]
     order: OrderSeen | None
+    prompts: int
     pushes: int
     queries: int
     now: datetime
@@ -184,7 +185,8 @@ class _Scene:
             states=tuple(states),
             expects=tuple(expects),
             order=world.order() if world is not None else None,
-            pushes=len(world.mpesa.prompts) if world is not None else 0,
+            prompts=len(world.mpesa.prompts) if world is not None else 0,
+            pushes=world.mpesa.used if world is not None else 0,
             queries=world.mpesa.asked if world is not None else 0,
             now=world.clock.now if world is not None else self.transcript.given.now,
             description=_describe(world, self.bundle) if world is not None and world.reports else "",

@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -21,7 +23,7 @@ from typer.testing import CliRunner, Result
 from conversation.authoring.matching import ChatLine, Reply
 from conversation.authoring.read_transcripts import parse_act, read_transcripts
 from conversation.authoring.transcript_yaml import Wrong
-from conversation.authoring.transcripts import ClockMoves, CustomerWrites
+from conversation.authoring.transcripts import ClockMoves, CustomerWrites, PushAnswer, PushOutcome
 from router.databases import Databases
 from soko.cli import app
 from soko.embedded import Urls
@@ -197,6 +199,33 @@ def test_a_saved_payment_lists_what_m_pesa_was_asked(chat: Chat, flows: Path) ->
     assert not re.search(r"\bS\d{4}\b", (flows / "tests" / "paid.test.yaml").read_text())
 
 
+@pytest.mark.parametrize(("answer", "waits"), [("busy", "7m"), ("rejected", "1s"), ("unknown", "1s")])
+def test_how_m_pesa_takes_the_next_prompt_can_be_chosen(chat: Chat, flows: Path, answer: str, waits: str) -> None:
+    chat.answer_next(PushAnswer(line=1, answer=cast("PushOutcome", answer)))
+    say(chat, "2 unga")
+    chat.tap(1)
+    say(chat, "pay")
+    chat.do(parse_act(f"clock: +{waits}"))
+
+    played = chat.save(flows / "tests" / "chosen.test.yaml")
+
+    assert played.failure is None, played.failure.report
+    assert [push.answer for push in played.transcript.pushes] == [answer]
+
+
+def test_a_chat_that_would_not_pass_is_not_kept(chat: Chat, flows: Path) -> None:
+    say(chat, "hi")
+    path = flows / "tests" / "broken.test.yaml"
+    assert chat.seen is not None
+    first, *rest = chat.seen.scenes[0]
+    chat.seen = replace(chat.seen, scenes=((first, *rest[:-1]),))
+
+    with pytest.raises(CannotDo, match="is not kept, because it would not pass"):
+        chat.save(path)
+
+    assert not path.exists()
+
+
 def test_a_file_that_exists_is_not_written_over(chat: Chat, flows: Path) -> None:
     say(chat, "hi")
     there = flows / "tests" / "pays.test.yaml"
@@ -288,7 +317,11 @@ def test_a_chat_can_be_begun_in_a_state_and_a_language(piped: Callable[..., Resu
         ("/mpesa rich", "/mpesa is one of paid"),
         ("/as fr", "these flows speak en, sw, not fr"),
         ("/save it.yaml", "a transcript is called NAME.test.yaml"),
-        ("/clock soon", "clock moves by a duration"),
+        ("/clock soon", "/clock needs a duration such as 90s or 1h30m, or a time of day such as 18:02, not soon"),
+        ("/location 99 200", "no such place: `lat` is from -90 to 90"),
+        ("/event", "/event needs a name and its data"),
+        ("/event payments.result {attempt: 1, outcome: maybe}", "outcome"),
+        ("/outcome bussy", "/outcome is one of accepted, rejected, unknown, busy"),
         ("/at", "/at needs a state"),
         ("/say", "/say needs what the customer writes"),
     ],

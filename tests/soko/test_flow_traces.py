@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -25,6 +26,17 @@ BUYS = """\
   - customer: nitalipa na 0712 345 678
   - customer: {tap: PAY}
   - event: {payments.result: {attempt: 1, outcome: paid, receipt: UKN7IKCAXR}, after: 5s}
+"""
+GREETS = """\
+test: asks for flour
+flow: shop
+given:
+  now: 2026-03-02 09:15 Africa/Nairobi
+  customer: {phone: "+254700000001", first_name: Mteja, language: en}
+  vendor: mama-duka
+chat:
+  - customer: 1 unga
+  - bot: ...
 """
 Run = Callable[..., Result]
 
@@ -158,3 +170,24 @@ def test_the_funnel_and_the_drawing_count_what_people_did(run: Run, databases: D
     drawn = run("flow", "draw", "shop", "--since", "900d").stdout
     assert [line for line in drawn.splitlines() if "1 here now" in line and "cart" in line]
     assert "here now" not in run("flow", "draw", "shop").stdout
+
+
+def test_coverage_is_weighed_by_what_people_did(run: Run, databases: Databases, tmp_path: Path) -> None:
+    live(databases, to_transcript(BUYS, mpesa="{push: [accepted]}"))
+    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("tests"))
+    greets = tmp_path / "flows" / "tests" / "greets.test.yaml"
+    greets.parent.mkdir()
+    greets.write_text(GREETS)
+
+    done = run("replay", str(greets), "--since", "900d")
+    assert done.exit_code == 0, done.output
+    told = json.loads(run("replay", str(greets), "--since", "900d", "--json").stdout)["coverage"]["traffic"]
+
+    assert f"transcripts meet {told['percent']} % of what people did in the last 900d ({told['steps']} steps)" in done.stdout
+    assert re.search(
+        r"^flows/shop\.yaml:\d+  outcomes +shop\.charge: payments\.stk_push sent  \(1 person\)$", done.stdout, re.MULTILINE
+    )
+    assert told["conversations"] == 1
+    assert told["steps"] - told["tested"] == sum(each["times"] for each in told["untested"]) > 0 < told["tested"]
+    assert "no turn of the last 1m is kept" in run("replay", str(greets), "--since", "1m").stdout
+    assert run("replay", str(greets), "--since", "soon").exit_code == 2
