@@ -87,8 +87,13 @@ class Checked:
     problems: tuple[Problem, ...]
 
 
-def check_folder(folder: Path, catalogue: Catalogue, products: Path | None = None) -> Checked:
-    """Check a folder with everything in it, its tests and a list of the vendor's products as well."""
+def check_folder(
+    folder: Path, catalogue: Catalogue, products: Path | None = None, *, unsaved: Mapping[str, bytes] = NOTHING
+) -> Checked:
+    """Check a folder with everything in it, its tests and a list of the vendor's products as well.
+
+    `unsaved` is what an editor shows of files that are there, by shown path.
+    """
     try:
         files = _read(folder)
     except FlowErrors as errors:
@@ -97,6 +102,8 @@ def check_folder(folder: Path, catalogue: Catalogue, products: Path | None = Non
         f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in (folder / "tests").glob("*.test.yaml")
     }
+    for each in (files, tests):
+        each.update({name: data for name, data in unsaved.items() if name in each})
     listed = {products.name: products.read_bytes()} if products is not None else {}
     return check_files(files, catalogue, folder=folder.name, tests=tests, products=listed)
 

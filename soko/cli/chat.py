@@ -84,7 +84,7 @@ def chat(
     if not (flows / "app.yaml").is_file():
         fail(f"there is no {flows / 'app.yaml'}", BAD_USAGE)
     settings = load_settings()
-    with open_own_stage(settings) as stage:
+    with open_own_stage(settings, draft=True) as stage:
         try:
             bundle = stage.flows_in(flows)
         except FlowErrors as errors:

@@ -64,6 +64,14 @@ def check(
         raise typer.Exit(WRONG)
 
 
+@commands.command()
+def lsp() -> None:
+    """Serve an editor: the same problems as `soko flow check`, underlined as they are typed. Speaks LSP on stdin and stdout."""
+    from soko.language_server import build_server
+
+    build_server().start_io()
+
+
 def _check(folders: list[Path], products: Path | None, form: Form, *, strict: bool) -> bool:
     from conversation.authoring import reports
     from conversation.authoring.load import check_folder

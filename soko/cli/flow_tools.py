@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.flow import BAD_USAGE, commands
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def explore(
     bound = "" if explored.complete else f" (stopped at {depth} turns: there is more)"
     typer.echo(
         f"{explored.situations} situations, {explored.steps} steps, {explored.depth} turns deep{bound}:"
-        f" {len(explored.taken)} of {len(explored.declared)} ways taken, {len(explored.findings)} findings"
+        f" {len(explored.taken)} of {len(explored.declared)} ways taken, {count(len(explored.findings), 'finding')}"
     )
     if make_tests is not None:
         _make_tests(bundle, flows, folder, make_tests, depth=depth, vendor=vendor)
@@ -182,7 +183,7 @@ def _make_tests(bundle: "Bundle", flows: "list[str]", folder: Path, into: Path, 
         into.mkdir(parents=True, exist_ok=True)
         file = into / "explored.test.yaml"
         file.write_text(write_tests(paths, vendor=vendor, zone=bundle.timezone), encoding="utf-8")
-        typer.echo(f"wrote {file}: {len(paths)} transcripts")
+        typer.echo(f"wrote {file}: {count(len(paths), 'transcript')}")
     beyond = len([way for way in explored.declared if way not in covered and way not in explored.shortest])
     typer.echo(f"{beyond} ways need a fault of a service, a draw of a split, or time while money moves: write these by hand")
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import FAILED, fail
 from soko.cli.flow import BAD_USAGE, commands
 from soko.cli.flow_tools import FLOWS, Folder
@@ -151,7 +152,8 @@ def _tell(compared: "Compared", since: str, seconds: float) -> None:
         typer.echo("\n".join(f"    {line}" for part in parts for line in part.splitlines()) + "\n")
     left_out = f", {compared.skipped} left out: they began before" if compared.skipped else ""
     typer.echo(
-        f"{compared.conversations} conversations of the last {since}, {compared.turns} turns taken again in {seconds:.1f} s:"
+        f"{count(compared.conversations, 'conversation')} of the last {since},"
+        f" {count(compared.turns, 'turn')} taken again in {seconds:.1f} s:"
         f" {compared.differ} differ, {compared.money} in what is charged{left_out}"
     )
 

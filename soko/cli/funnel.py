@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import fail
 from soko.cli.flow import BAD_USAGE, commands
 
@@ -46,12 +47,12 @@ def funnel(
         return
     for group, each in found.items():
         of = f" of {by} {group or '-'}" if by is not None else ""
-        typer.echo(f"{each.conversations} conversations{of} in the last {since}")
+        typer.echo(f"{count(each.conversations, 'conversation')}{of} in the last {since}")
         for state, entered in each.ranked:
             stayed = f"  {each.stayed[state]} stayed" if each.stayed[state] else ""
             typer.echo(f"  {entered:>6} {entered / each.conversations:>5.0%}  {state}{stayed}")
-        for end, count in each.ends.most_common():
-            typer.echo(f"  {count:>6}        ended {end}")
+        for end, ended in each.ends.most_common():
+            typer.echo(f"  {ended:>6}        ended {end}")
 
 
 def to_age(since: str) -> timedelta:

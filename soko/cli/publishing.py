@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import fail
 from soko.cli.flow import commands
 from soko.cli.flow_tools import FLOWS, Folder
@@ -23,7 +24,7 @@ ByOption = Annotated[str | None, typer.Option("--by", help="who publishes; your 
 
 @commands.command()
 def publish(folder: Folder = FLOWS, *, plan: PlanOption = False, by: ByOption = None, as_json: JsonOption = False) -> None:
-    """Make the flows of a folder live. Exit 1 when the check refuses them, or while somebody would be stranded."""
+    """Make the flows of a folder live. Exit 1, with --plan too, when the check refuses them or somebody would be stranded."""
     from conversation.authoring.load import read_published
     from conversation.authoring.problems import FlowErrors
 
@@ -46,7 +47,10 @@ def rollback(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish an earlier bundle again, by the same rules: migrations for leaving the live one are read from the folder."""
+    """Publish an earlier bundle again, by the same rules: migrations for leaving the live one are read from the folder.
+
+    Exit 1 while somebody would be stranded.
+    """
     from conversation.authoring.load import read_migration_files
     from router import publications
 
@@ -119,12 +123,16 @@ def _to_json(proposal: "Proposal", number: int | None) -> dict[str, Any]:
 
 def _to_text(proposal: "Proposal", number: int | None, *, plan: bool) -> str:
     widest = max((len(row.place) for row in proposal.plan.rows), default=0)
-    lines = [f"{row.place:<{widest}}  {_people(row.people):>11}  {row.fate.value:<24}-> {row.what}" for row in proposal.plan.rows]
+    lines = [
+        f"{row.place:<{widest}}  {count(row.people, 'person', 'people'):>11}  {row.fate.value:<24}-> {row.what}"
+        for row in proposal.plan.rows
+    ]
     lines = lines or ["nobody is in the middle of anything"]
     blocked = sum(row.people for row in proposal.plan.blocked)
     if blocked:
         lines.append(
-            f"V1  {_people(blocked)} would be stranded: nothing is published. `soko flow check --explain V1` says what to do"
+            f"V1  {count(blocked, 'person', 'people')} would be stranded: nothing is published."
+            " `soko flow check --explain V1` says what to do"
         )
     elif proposal.is_live:
         lines.append(f"bundle {proposal.bundle.hash} is live already")
@@ -133,10 +141,6 @@ def _to_text(proposal: "Proposal", number: int | None, *, plan: bool) -> str:
     else:
         lines.append(f"bundle {proposal.bundle.hash} is live as number {number}; running processes take it up within seconds")
     return "\n".join(lines)
-
-
-def _people(count: int) -> str:
-    return f"{count} {'person' if count == 1 else 'people'}"
 
 
 @contextmanager

@@ -34,6 +34,10 @@ def replay(
         list[Path] | None, typer.Argument(help="files or folders of *.test.yaml; without any: all there are")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object on stdout")] = False,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="play although a translation lags behind its text: customers read the base language")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show only transcripts that fail, and the sum")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="tell which parts of the flows no transcript meets")] = False,
     fail_under: Annotated[
         float | None,
@@ -73,17 +77,17 @@ def replay(
         refuse_in_ci()
     played: list[Played] = []
     covered: Coverage | None = None
-    quiet = as_json or drawn is not None
+    told = not as_json and drawn is None
     with _problems_told(as_json):
         transcripts = _read(files)
         started = perf_counter()
-        with open_own_stage(load_settings()) as stage:
+        with open_own_stage(load_settings(), draft=draft) as stage:
             ready = perf_counter() - started
             if update:
                 transcripts = update_files(stage, transcripts, yes=yes)
             for one in stage.play_all(transcripts):
                 played.append(one)
-                if not quiet:
+                if told and not (quiet and one.failure is None):
                     _show(one)
             if coverage or fail_under is not None or since is not None:
                 covered = stage.measure(played)
@@ -92,7 +96,7 @@ def replay(
     traffic = _weigh(covered, since) if covered is not None and since is not None else None
     if as_json:
         typer.echo(json.dumps(_report(played, problems=[]) | to_report(covered, traffic), ensure_ascii=False))
-    elif not quiet:
+    elif told:
         _sum_up(played, ready=ready)
         show_coverage(covered, fail_under=fail_under)
         show_traffic(traffic, since=since or "")

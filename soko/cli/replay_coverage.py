@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from soko.cli.counting import count
+
 if TYPE_CHECKING:
     from conversation.authoring.coverage import Coverage, Item
     from conversation.authoring.traffic import Traffic
@@ -36,10 +38,12 @@ def show_traffic(traffic: "Traffic | None", *, since: str) -> None:
     if not traffic.times:
         typer.echo(f"\nno turn of the last {since} is kept")
         return
-    typer.echo(f"\ntranscripts meet {_floor(traffic.percent)} % of what people did in the last {since} ({traffic.times} steps)")
+    typer.echo(
+        f"\ntranscripts meet {_floor(traffic.percent)} % of what people did in the last {since} ({count(traffic.times, 'step')})"
+    )
     _list(
         "the busiest steps that no transcript meets:",
-        [(each.item, "1 person" if each.people == 1 else f"{each.people} people") for each in traffic.untested[:BUSIEST]],
+        [(each.item, count(each.people, "person", "people")) for each in traffic.untested[:BUSIEST]],
     )
 
 

@@ -1,6 +1,7 @@
 """Commands that run Soko: `up` for everything, `serve`, `worker` and `simulators` for one process each."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ commands = typer.Typer()
 def up(
     flows: Annotated[Path | None, typer.Option(help="the folder with the app.yaml; Soko's own flows when not given")] = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="development: publish the flows again whenever a file changes")
+        bool, typer.Option("--reload", help="development: whenever a file changes, publish the flows and play their transcripts")
     ] = False,
 ) -> None:
     """Run Soko here until Ctrl-C: databases, workers, web, and in development the simulators.
@@ -47,7 +48,8 @@ def up(
             if settings.is_development:
                 offering.look()
             look = offering.look if reload and settings.is_development else lambda: None
-            wait_for_a_signal(stack, report=talk.print, each_second=look)
+            with closing(offering):
+                wait_for_a_signal(stack, report=talk.print, each_second=look)
         talk.print("[dim]Stopping …[/dim]")
 
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from conversation.authoring.coverage import Coverage, measure
-from conversation.authoring.load import load_bundle
+from conversation.authoring.load import load_bundle, load_draft
 from conversation.authoring.transcripts import Transcript
 from conversation.context import Shelves
 from conversation.engine.flow import Bundle
@@ -42,6 +42,7 @@ class Stage:
         self._cloud_api = CloudApi(base_url="http://127.0.0.1:9")  # a worker has one; a replay sends nothing
         self._shelves = Shelves()
         self._loaded: dict[Path, Bundle] = {}
+        self.draft = False
 
     def play(self, transcript: Transcript) -> Played:
         """Play one transcript with the flows it stands beside. Errors: FlowErrors when these do not load, NotReady."""
@@ -90,7 +91,7 @@ class Stage:
         """Return the flows of a folder, loaded once. Errors: FlowErrors when they do not load."""
         folder = folder.resolve()
         if folder not in self._loaded:
-            self._loaded[folder] = load_bundle(folder, CATALOGUE)
+            self._loaded[folder] = (load_draft if self.draft else load_bundle)(folder, CATALOGUE)
         return self._loaded[folder]
 
     def take(self, folder: Path, bundle: Bundle) -> None:
@@ -123,11 +124,15 @@ def open_stage(*, platform_url: str, ops_url: str, push: Callable[..., bool] = s
 
 
 @contextmanager
-def open_own_stage(settings: Settings) -> Iterator[Stage]:
-    """Give a stage on databases of its own, on the servers of these settings; they are made when they are missing."""
+def open_own_stage(settings: Settings, *, draft: bool = False) -> Iterator[Stage]:
+    """Give a stage on databases of its own, on the servers of these settings; they are made when they are missing.
+
+    `draft`: flows that somebody is at work on are played although their translations lag behind.
+    """
     if not settings.is_development:
         raise NotReady("Transcripts are played in development only: SOKO_ENV is production.")
     with engines(settings) as urls, open_stage_at(urls) as stage:
+        stage.draft = draft
         yield stage
 
 

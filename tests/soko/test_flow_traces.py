@@ -106,7 +106,7 @@ def test_what_is_not_kept_is_told(run: Run, bought: str) -> None:
 
 def test_diff_shows_what_an_edit_does_and_ends_with_1_when_money_differs(run: Run, bought: str, tmp_path: Path) -> None:
     same = run("flow", "diff", "--since", "900d")
-    assert (same.exit_code, "1 conversations" in same.stdout, "0 differ" in same.stdout) == (0, True, True), same.output
+    assert (same.exit_code, "1 conversation of" in same.stdout, "0 differ" in same.stdout) == (0, True, True), same.output
 
     shop = (ROOT / "flows" / "shop.yaml").read_text()
     (tmp_path / "new.yaml").write_text(shop.replace("Reply *PAY* when you are ready.", "Just reply *PAY*."))
@@ -164,7 +164,7 @@ def test_the_funnel_and_the_drawing_count_what_people_did(run: Run, databases: D
     (split,) = json.loads(run("flow", "funnel", "--since", "900d", "--by", "vendor", "--json").stdout)["groups"]
     assert split == {**whole, "group": "Mama Duka"}
     told = run("flow", "funnel", "--since", "900d").stdout
-    assert "1 conversations in the last 900d" in told
+    assert "1 conversation in the last 900d" in told
     assert "1  100%  shop.cart  1 stayed\n" in told
     assert run("flow", "funnel", "--since", "soon").exit_code == 2
     drawn = run("flow", "draw", "shop", "--since", "900d").stdout
