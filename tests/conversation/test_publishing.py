@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, LiteralString
 from uuid import uuid4
@@ -240,7 +240,7 @@ def test_a_publish_in_the_middle_of_200_conversations_loses_nobody(databases: Da
     people: dict[int, str | None] = dict.fromkeys(range(10), "ask")
     live(databases, to_transcript(ASKED, phone=phone_of(0)), town.flows.bundle)
     town.settle(0, range(1, 10))
-    for state, (many, words) in {**WALKS, **ELSEWHERE}.items():
+    for state, (many, words) in chain(WALKS.items(), ELSEWHERE.items()):
         first = len(people)
         walking = 1 if state in ("browse", "which", *ELSEWHERE) else many
         for who in range(first, first + walking):
