@@ -16,6 +16,7 @@ Admin: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 ROOT: Final = Path(__file__).parent
 PREFIX: Final = "soko_replay_"
 FIRST: Final = ""
+MEETING: Final = "postgres"  # an advisory lock holds within one database, so all who make these meet in the same
 MAKING_LOCK: Final = 7_215_060  # any fixed number: one process makes them, the others wait
 
 
@@ -54,7 +55,7 @@ def _ensure(server: str, which: Which, fingerprint: str, pair: str, platform: st
     """Make one database under another name first: the right name means that it is complete."""
     name = f"{PREFIX}{fingerprint}{pair}_{which}"
     url = make_conninfo(server, dbname=name)
-    with psycopg.connect(server, autocommit=True, connect_timeout=5) as admin:
+    with psycopg.connect(make_conninfo(server, dbname=MEETING), autocommit=True, connect_timeout=5) as admin:
         admin.execute("SELECT pg_advisory_lock(%s)", (MAKING_LOCK,))
         known = {str(row[0]) for row in admin.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{PREFIX}%",))}
         if name in known:

@@ -13,8 +13,9 @@ import typer
 from soko.cli.failures import FAILED, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from conversation.recorded import RecordedTurn
     from soko.replay.stage import Stage
     from soko.settings import Settings
 
@@ -35,6 +36,8 @@ def record(
 
     Phones, names, places, receipts and words that no reply understood become stand-ins; what M-Pesa answered becomes its
     `mpesa:`, the time between turns its `clock:`; what the vendor sells comes along where replays know no such shop.
+    A transcript is played on one version of the flows: a chat that a publish moved to another one is written down until there,
+    unless it goes the same way on both; `--from` writes down what it began after that.
     Exit 1: it cannot be written down, and nothing was.
     """
     from conversation.authoring.problems import FlowErrors
@@ -65,23 +68,36 @@ def record(
             customer = customers.get(work, conversations.get(work, conversation_id).customer_id)
             told = Told(name=customer.name or "", pushes=push_answers(work, turns))
         shelf = to_products(catalog.read_items(databases, vendor_id))
-        lived = publications.get_files(databases, turns[-1].bundle)
+        lived = {turn.bundle: publications.get_files(databases, turn.bundle) for turn in turns}
     name = f"recorded {turns[0].at:%Y-%m-%d}, {str(conversation_id)[:8]}"
-    with engines(_for_stage(settings)) as urls, open_stage_at(urls) as stage, _live_then(lived, flows) as then:
+    with engines(_for_stage(settings)) as urls, open_stage_at(urls) as stage:
         vendor = next((str(turn.steps[0].vendor["name"]) for turn in turns if turn.steps), "")
         if shelf != to_products(stage.sells(vendor)):
             told = replace(told, products=shelf)
-        played_at = str(then / "tests" / file.name)
+
+        def write(turns: "Sequence[RecordedTurn]") -> str:
+            files = lived[turns[-1].bundle]
+            with _live_then(files, flows) as then:
+                if files is not None:
+                    stage.take(then, build_kept(files))
+                bundle, at = stage.flows_in(then), str(then / "tests" / file.name)
+                return write_down(turns, told=told, bundle=bundle, lexicons=lexicons, stage=stage, file=at, name=name)
+
+        left = ""
         try:
-            if lived is not None:
-                stage.take(then, build_kept(lived))
-            bundle = stage.flows_in(then)
-            text = write_down(turns, told=told, bundle=bundle, lexicons=lexicons, stage=stage, file=played_at, name=name)
+            try:
+                text = write(turns)
+            except CannotRecord as error:
+                if error.moved is None:
+                    raise
+                turns = [turn for turn in turns if turn.turn < (error.moved or 0)]
+                left = f"a publish moved turn {error.moved} to other flows, and this ends before it; "
+                text = write(turns)
         except FlowErrors as errors:
             fail(f"the flows of this conversation, {turns[-1].bundle}, do not load in this program:\n{errors}")
         except CannotRecord as error:
             fail(f"this conversation cannot be written down: {error}", FAILED)
-        passes = _tell_whether_it_passes(stage, text, file, turns[-1].bundle)
+        passes = left + _tell_whether_it_passes(stage, text, file, turns[-1].bundle)
     if out is None:
         typer.echo(text, nl=False)
         typer.echo(f"soko: {passes}", err=True)

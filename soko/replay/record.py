@@ -60,7 +60,14 @@ PENDING: Final = QueryAnswer(line=1, answer="pending")
 
 
 class CannotRecord(Exception):
-    """This conversation cannot be written down as a transcript that passes."""
+    """This conversation cannot be written down as a transcript that passes.
+
+    moved: the turn at which a publish moved it to the flows it was played with, when it goes another way on these.
+    """
+
+    def __init__(self, why: str, *, moved: int | None = None) -> None:
+        super().__init__(why)
+        self.moved = moved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,11 +281,11 @@ class _Writer:
             state = (each.turns[-1].then.state or "none") if each.turns else state
             if then != places or state != now:
                 number = each.turns[-1].turn.turn if each.turns else "between turns"
-                moved = next((one.turn for one in self.taken if one.turn.moved is not None), None)
-                until = f"; a publish moved turn {moved.turn} to other flows: try `--to {moved.turn - 1}`" if moved else ""
+                moved = next((one.turn.turn for one in self.taken[1:] if one.turn.moved is not None), None)
                 raise CannotRecord(
                     f"played again, turn {number} goes another way: it said {', '.join(then) or 'nothing'} and went to {state};"
-                    f" now it says {', '.join(places) or 'nothing'} and goes to {now}{until}"
+                    f" now it says {', '.join(places) or 'nothing'} and goes to {now}",
+                    moved=moved,
                 )
 
 
