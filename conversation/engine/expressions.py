@@ -248,10 +248,11 @@ def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed
     pieces_in = [piece for output in outputs for piece in output.nodes]
     plain = "".join(piece.data for piece in pieces_in if isinstance(piece, nodes.TemplateData))
     moving = len(outputs) < len(parsed.body) or any(not isinstance(piece, nodes.TemplateData) for piece in pieces_in)
-    names, cost = _names(parsed), _count(parsed)
+    cost = _count(parsed)
     if not moving:
         constant = plain.strip()
-        return Template(source=source, names=names, cost=cost, constant=constant, pieces=lambda _names: iter((constant,)))
+        return Template(source=source, names=frozenset(), cost=cost, constant=constant, pieces=lambda _names: iter((constant,)))
+    names = _names(parsed)
     compiled = cache(lambda: environment.from_string(parsed))
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
@@ -293,9 +294,11 @@ def _open_brackets(source: str) -> int:
 
 
 def _names(node: nodes.Node) -> frozenset[str]:
-    read = frozenset(name.name for name in node.find_all(nodes.Name) if name.ctx == "load")
-    named = frozenset({node.name}) if isinstance(node, nodes.Name) else frozenset[str]()
-    return (read | named) - {name.name for name in node.find_all(nodes.Name) if name.ctx == "store"}
+    read = {node.name} if isinstance(node, nodes.Name) else set[str]()
+    own: set[str] = set()
+    for name in node.find_all(nodes.Name):
+        (own if name.ctx == "store" else read).add(name.name)
+    return frozenset(read - own)
 
 
 def _paths(node: nodes.Node) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from conversation.authoring.check.finding import each_of
+from conversation.authoring.check.finding import Parts
 from conversation.authoring.problems import Problems
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.flow import Branch, Bundle, Check, Condition, Flow, Line, More, Redirect, Reply, Start, State
@@ -14,10 +14,10 @@ _PATH: Final = re.compile(r"(not )?([a-z_]\w*(?:\.\w+)*)")
 _ITSELF: Final = re.compile(r"(.+?) (?:==|!=|<=|>=|<|>) (.+)")
 
 
-def check_conditions(bundle: Bundle, flow: Flow, problems: Problems) -> None:
+def check_conditions(bundle: Bundle, flow: Flow, parts: Parts, problems: Problems) -> None:
     """Report conditions that can only come out one way, and replies, branches and redirects that are never reached."""
     names: dict[str, Type] = {**bundle.catalogue.context, **{slot.name: slot.type for slot in flow.slots.values()}}
-    for condition in _conditions(flow):
+    for condition in _conditions(flow, parts):
         told = _always(condition.expression.source, condition.expression.names, names, bundle.catalogue)
         if told:
             problems.add("X5", condition.at, f"`{condition.expression.source}` {told}", "drop the `if`, or ask something else")
@@ -46,8 +46,8 @@ def _kind(start: Start) -> str:
     return f"`{start.entity}`" if start.entity is not None else ""
 
 
-def _conditions(flow: Flow) -> Iterator[Condition]:
-    for part in each_of((flow.states, flow.reminder), object):
+def _conditions(flow: Flow, parts: Parts) -> Iterator[Condition]:
+    for part in parts.of(flow.name, object):
         if isinstance(part, Branch | Line | Redirect | Check | More) and part.condition is not None:
             yield part.condition
 

@@ -10,9 +10,21 @@ from jinja2 import nodes
 from conversation.authoring.expression_types import path_of
 from conversation.authoring.nodes import Items, Map, Node, Scalar
 from conversation.engine.expressions import Expression, Template
-from conversation.engine.flow import At
+from conversation.engine.flow import At, Bundle, StartLater
 
 T = TypeVar("T")
+
+
+class Parts:
+    """What the flows of a bundle are built of: found once, asked for by every check."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._of = {flow.name: tuple(each_of((flow.states, flow.reminder), object)) for flow in bundle.flows.values()}
+        self.by_clock = sorted({later.flow for name in bundle.flows for later in self.of(name, StartLater)})
+
+    def of(self, flow: str, kind: type[T]) -> Iterator[T]:
+        """Every `kind` within a flow, once each, in the order it is built."""
+        return (part for part in self._of[flow] if isinstance(part, kind))
 
 
 def each_of(part: object, kind: type[T]) -> Iterator[T]:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from conversation.authoring.check.finding import each_of
 from conversation.authoring.check.situations import AGAIN, DONE, ENTER, SAY, WAIT, Came, Move, Place, Situation
 from conversation.authoring.problems import Problems
 from conversation.engine.catalogue import CallSpec, Outcome
@@ -21,7 +20,6 @@ from conversation.engine.flow import (
     Condition,
     Edge,
     Line,
-    StartLater,
     State,
 )
 
@@ -31,24 +29,40 @@ PAYABLE, PAID = "CONFIRMED", "PAID"  # money can turn the one into the other at 
 class Moves:
     """What can happen next, whatever the situation."""
 
-    def __init__(self, bundle: Bundle, problems: Problems, came: Came) -> None:
+    def __init__(self, bundle: Bundle, by_clock: Sequence[str], problems: Problems, came: Came) -> None:
         self.bundle = bundle
         self.problems = problems
         self.came = came
-        self.by_clock = sorted({later.flow for later in each_of(bundle.flows, StartLater)})
+        self.by_clock = by_clock
+        self._counted: dict[int, int] = {}
+        self._entries = {
+            (flow.name, state.name): ENTER if state.visits is not None or state.redirects else _first_call(state, 0)
+            for flow in bundle.flows.values()
+            for state in flow.states.values()
+        }
 
     def state(self, here: Situation) -> State:
         """The state a situation is in."""
         return self.bundle.flows[here.top.flow].states[here.top.state]
+
+    def _count(self, lines: Sequence[Line]) -> int:
+        counted = self._counted.get(id(lines))  # the bundle keeps them, so no other lines get this name
+        if counted is None:
+            counted = self._counted[id(lines)] = count_messages(lines)
+        return counted
+
+    def entry(self, flow: str, state: str) -> int:
+        """The point at which a state is entered: that of its first action where nothing can lead elsewhere before."""
+        return self._entries[flow, state]
 
     def out_of(self, here: Situation) -> Iterator[Move]:
         """Every move out of a situation."""
         state = self.state(here)
         match here.point:
             case point if point == ENTER:
-                yield from self._enter(here, state, here._replace(point=_first_call(state, 0)))
+                yield from self._enter(here, state, here.but(point=_first_call(state, 0)))
             case point if point == AGAIN:
-                yield from self._redirected(here, state, here._replace(point=WAIT), says=1)
+                yield from self._redirected(here, state, here.but(point=WAIT), says=1)
             case point if point == WAIT:
                 yield from self._leave(here, state)
             case point if point == SAY:
@@ -79,10 +93,14 @@ class Moves:
                 yield from self._call(here, state, action, index)
             case CallFlow():
                 below = here.top._replace(action=index)
-                above = Place(flow=action.flow, state=self.bundle.flows[action.flow].first)
-                stack = (*here.stack[:-1], below, above)
                 if self._may_stack(here, action.flow, action.at):
-                    yield Move(told=f"{action.flow} begins", at=action.at, to=here._replace(stack=stack, point=ENTER, held=False))
+                    begun = self._begin(here.but(stack=(*here.stack[:-1], below), held=False), action.flow, visiting=False)
+                    yield Move(told=f"{action.flow} begins", at=action.at, to=begun)
+
+    def _begin(self, here: Situation, flow: str, *, visiting: bool = True) -> Situation:
+        """Another flow begins above those that run."""
+        first = self.bundle.flows[flow].first
+        return here.but(stack=(*here.stack, Place(flow, first, visiting)), point=self._entries[flow, first])
 
     def _may_stack(self, here: Situation, flow: str, at: At) -> bool:
         if any(place.flow == flow for place in here.stack):
@@ -102,11 +120,9 @@ class Moves:
         for outcome in possible:
             order = outcome.becomes or here.order
             in_flight = self._in_flight(here, spec, outcome) and order != PAID
-            after = here._replace(order=order, held=held, in_flight=in_flight)
+            after = here.but(order=order, held=held, in_flight=in_flight)
             if outcome.continues:
-                yield Move(
-                    told=f"{spec.name}: {outcome.name}", at=action.at, to=after._replace(point=_first_call(state, index + 1))
-                )
+                yield Move(told=f"{spec.name}: {outcome.name}", at=action.at, to=after.but(point=_first_call(state, index + 1)))
             else:
                 edge = action.otherwise[outcome.name]
                 self._check_then(spec, outcome, edge)
@@ -177,12 +193,12 @@ class Moves:
             )
 
     def _after_actions(self, here: Situation, state: State) -> Iterator[Move]:
-        says = count_messages(state.say)
+        says = self._count(state.say)
         if state.waits:
             asked = says + (state.ask is not None)
-            yield Move(told="", at=None, to=here._replace(point=WAIT, held=False), says=asked)
+            yield Move(told="", at=None, to=here.but(point=WAIT, held=False), says=asked)
         if state.form is not None:  # all of it may be known already
-            yield Move(told="", at=None, to=here._replace(point=DONE), says=says)
+            yield Move(told="", at=None, to=here.but(point=DONE), says=says)
         if not state.waits:
             yield from self._go_on(here, state, says)
 
@@ -196,18 +212,16 @@ class Moves:
         if len(here.stack) == 1:
             yield Move(told=f"ends: {result}", at=None, to=None)
             return
-        below = here._replace(stack=here.stack[:-1], held=False)
+        below = here.but(stack=here.stack[:-1], held=False)
         if here.top.visiting:
-            yield Move(told=f"{here.top.flow} ends", at=None, to=below._replace(point=AGAIN))
+            yield Move(told=f"{here.top.flow} ends", at=None, to=below.but(point=AGAIN))
             return
         state = self.state(below)
         action = state.do[below.top.action]
         if isinstance(action, CallFlow) and result in action.otherwise:
             yield from self._edge(below, action.otherwise[result], f"{here.top.flow}: {result}")
         else:
-            yield Move(
-                told=f"{here.top.flow}: {result}", at=None, to=below._replace(point=_first_call(state, below.top.action + 1))
-            )
+            yield Move(told=f"{here.top.flow}: {result}", at=None, to=below.but(point=_first_call(state, below.top.action + 1)))
 
     # --- leaving a wait
 
@@ -227,7 +241,7 @@ class Moves:
         for depth in range(len(here.stack), 0, -1):
             expiry = self.bundle.flows[here.stack[depth - 1].flow].expiry
             if expiry is not None:
-                left = here._replace(stack=here.stack[:depth])
+                left = here.but(stack=here.stack[:depth])
                 yield self._to(left, expiry.to, "the customer says nothing for long", expiry.at)
                 return
 
@@ -236,16 +250,16 @@ class Moves:
         """The money may arrive before the conversation hears of it."""
         yield here
         if here.order == PAYABLE:
-            yield here._replace(order=PAID, in_flight=False)
+            yield here.but(order=PAID, in_flight=False)
 
     def _heard(self, here: Situation, state: State) -> Iterator[Move]:
         if state.form is not None:
-            yield Move(told="customer answers everything", at=None, to=here._replace(point=DONE, held=False))
+            yield Move(told="customer answers everything", at=None, to=here.but(point=DONE, held=False))
         if state.people is not None and state.people.back is not None:
             yield from self._edge(here, state.people.back, "a person gives the conversation back")
         for reply in state.replies:
             told = f"customer replies {reply.name}" if reply.consent is None else "customer replies PAY"
-            yield from self._edge(here._replace(held=reply.consent is not None), reply.edge, told)
+            yield from self._edge(here.but(held=reply.consent is not None), reply.edge, told)
         for command in state.commands:
             yield from self._edge(here, command.edge, f"customer types {min(command.words, default=command.name)}")
         if state.unmatched is not None and state.unmatched.then is not None:
@@ -259,7 +273,7 @@ class Moves:
             spec = self.bundle.catalogue.events[state.wait.event]
             becomes = spec.outcomes[outcome]
             order = becomes if becomes is not None and here.order == PAYABLE else here.order
-            after = here._replace(order=order, in_flight=here.in_flight and not spec.last_word)
+            after = here.but(order=order, in_flight=here.in_flight and not spec.last_word)
             yield from self._edge(after, edge, f"{state.wait.event} says {outcome}")
 
     def _late(self, here: Situation) -> Iterator[Move]:
@@ -267,44 +281,41 @@ class Moves:
         for spec in self.bundle.catalogue.events.values():
             home = spec.when_nobody_waits
             if home in self.bundle.flows and not any(place.flow == home for place in here.stack):
-                above = Place(flow=home, state=self.bundle.flows[home].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER)
-                yield Move(told=f"a late {spec.name} comes", at=None, to=to)
+                yield Move(told=f"a late {spec.name} comes", at=None, to=self._begin(here, home))
 
     def _scheduled(self, here: Situation, state: State) -> Iterator[Move]:
         """A flow that starts by the clock; not while people have the chat."""
         for flow in self.by_clock if state.people is None else ():
             if not any(place.flow == flow for place in here.stack) and len(here.stack) < self.bundle.limits.frames:
-                above = Place(flow=flow, state=self.bundle.flows[flow].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
-                yield Move(told=f"{flow} starts by the clock", at=None, to=to)
+                yield Move(told=f"{flow} starts by the clock", at=None, to=self._begin(here.but(held=False), flow))
 
     # --- edges
 
     def _edge(self, here: Situation, edge: Edge, told: str) -> Iterator[Move]:
         if edge.visit is not None:
             if self._may_stack(here, edge.visit, edge.at):
-                above = Place(flow=edge.visit, state=self.bundle.flows[edge.visit].first, visiting=True)
-                to = here._replace(stack=(*here.stack, above), point=ENTER, held=False)
-                yield Move(told=told, at=edge.at, to=to, says=count_messages(edge.say))
+                to = self._begin(here.but(held=False), edge.visit)
+                yield Move(told=told, at=edge.at, to=to, says=self._count(edge.say))
         elif edge.resume:
-            yield Move(told=told, at=edge.at, to=here._replace(point=AGAIN, held=False), says=count_messages(edge.say))
+            yield Move(told=told, at=edge.at, to=here.but(point=AGAIN, held=False), says=self._count(edge.say))
         else:
-            yield from self._branches(here, edge.go, told, count_messages(edge.say))
+            yield from self._branches(here, edge.go, told, self._count(edge.say))
 
     def _branches(self, here: Situation, branches: Sequence[Branch], told: str, says: int = 0) -> Iterator[Move]:
         for branch in branches:
             holds = None if branch.condition is None else self._holds(branch.condition, here)
             if branch.condition is not None and holds is False:
                 continue
-            yield self._to(here, branch.to, told, branch.at, says)
+            why = f"{branch.condition.expression.source} holds" if branch.condition is not None else ""
+            yield self._to(here, branch.to, told or why, branch.at, says)
             if branch.share is None and (branch.condition is None or holds is True):
                 return
 
-    @staticmethod
-    def _to(here: Situation, state: str, told: str, at: At, says: int = 0) -> Move:
-        place = here.top._replace(state=state)
-        return Move(told=told, at=at, to=here._replace(stack=(*here.stack[:-1], place), point=ENTER), says=says)
+    def _to(self, here: Situation, state: str, told: str, at: At, says: int = 0) -> Move:
+        top = here.stack[-1]
+        stack = (*here.stack[:-1], Place(top.flow, state, top.visiting))
+        point = self._entries[top.flow, state]
+        return Move(told, at, Situation(stack, point, here.order, here.held, here.in_flight), says)
 
     def _holds(self, condition: Condition, here: Situation) -> bool | None:
         """Whether a guard holds for this order status, as far as the order's flags decide it."""
@@ -327,6 +338,8 @@ _EQUALS: Final = re.compile(r"""([\w.]+) == ('[^']*'|"[^"]*"|\d+)""")  # of two 
 
 def count_messages(lines: Sequence[Line]) -> int:
     """How many of the lines can be said at once: of those that exclude each other, one."""
+    if all(line.condition is None for line in lines):
+        return len(lines)
     sources = [line.condition.expression.source.strip() for line in lines if line.condition is not None]
     pairs = sum(1 for source in set(sources) if source.startswith("not ") and source.removeprefix("not ") in sources)
     equal = [(found[1], found[2]) for source in sources if (found := _EQUALS.fullmatch(source))]

@@ -3,14 +3,15 @@
 import re
 from typing import Final
 
-from conversation.authoring.check.finding import each_of, written_paths
+from conversation.authoring.check.finding import Parts, written_paths
 from conversation.authoring.problems import Problems, Source
 from conversation.authoring.reading import Shared
-from conversation.authoring.stand_ins import FIRST_PHONE, PHONES, find_phones, find_receipts, stand_in_receipt
+from conversation.authoring.stand_ins import FIRST_PHONE, NAME, PHONES, find_phones, find_receipts, stand_in_receipt
 from conversation.engine.flow import At, Flow, ToPeople
 from conversation.engine.types import ListOf, OrNone, Scalar, Type
 
 _NAMED: Final = re.compile(r"(?i)\b(?:password|passkey|secret|api[_-]?key|token|bearer)\b[\"']?\s*[:= ]\s*[\"']?([\w+/=-]{12,})")
+_FIRST_NAME: Final = re.compile(r"""^(?!\s*#).*\bfirst_name:\s*["']?([^\s"',}#][^"',}#\n]*?)["']?\s*(?:[,}#]|$)""")
 _OPAQUE: Final = re.compile(r"\b(?=[\w+/]*\d)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z])[A-Za-z0-9+/]{32,}\b")
 
 
@@ -22,11 +23,12 @@ def check_files(problems: Problems) -> None:
 
 def check_file(source: Source, problems: Problems) -> None:
     """The same for one file."""
+    patterns = [pattern for pattern in (_NAMED, _OPAQUE) if pattern.search(source.text)]
     for number, line in enumerate(source.lines, 1):
         for phone in find_phones(line):
             hint = f"use a stand-in: +{FIRST_PHONE} to +{FIRST_PHONE + PHONES - 1}"
             _report(problems, source, number, (phone.start, phone.end), "this is somebody's phone number", hint)
-        for pattern in (_NAMED, _OPAQUE):
+        for pattern in patterns:
             for found in pattern.finditer(line):
                 hint = "change it where it is used, and keep it out of files"
                 where = found.span(found.lastindex or 0)
@@ -34,11 +36,14 @@ def check_file(source: Source, problems: Problems) -> None:
 
 
 def check_transcripts(source: Source, problems: Problems) -> None:
-    """Report M-Pesa receipts in a file of transcripts: each belongs to somebody's payment."""
+    """Report M-Pesa receipts and customers' names in a file of transcripts: each belongs to somebody."""
     for number, line in enumerate(source.lines, 1):
         for receipt in find_receipts(line):
             hint = f"use a stand-in, such as {stand_in_receipt(1)}"
             _report(problems, source, number, (receipt.start, receipt.end), "this is the receipt of somebody's payment", hint)
+        for name in _FIRST_NAME.finditer(line):
+            if name[1] != NAME:
+                _report(problems, source, number, name.span(1), "this is somebody's name", f"use the stand-in, {NAME}")
 
 
 def _report(problems: Problems, source: Source, line: int, where: tuple[int, int], message: str, hint: str) -> None:
@@ -46,10 +51,10 @@ def _report(problems: Problems, source: Source, line: int, where: tuple[int, int
     problems.add("S1", at, message, hint)
 
 
-def check_notes(flow: Flow, shared: Shared) -> None:
+def check_notes(flow: Flow, parts: Parts, shared: Shared) -> None:
     """Report notes that carry what the customer typed, or their number: notes are kept, and shown to more people."""
     filled = {reply.into for state in flow.states.values() for reply in state.replies} | {start.into for start in flow.starts}
-    for people in each_of(flow.states, ToPeople):
+    for people in parts.of(flow.name, ToPeople):
         for language, template in shared.parsed[people.note.place].items():
             for path in written_paths(template):
                 root = path.partition(".")[0]

@@ -2,13 +2,13 @@
 
 from collections import deque
 
-from conversation.authoring.check.finding import each_of
+from conversation.authoring.check.finding import Parts
 from conversation.authoring.check.ways import Ways
 from conversation.authoring.problems import Problems
 from conversation.engine.flow import Bundle, CallFlow, Edge, Flow, StartLater
 
 
-def check_reach(bundle: Bundle, flow: Flow, problems: Problems) -> None:
+def check_reach(bundle: Bundle, flow: Flow, parts: Parts, problems: Problems) -> None:
     """Report states without a way in, and a flow without one."""
     reached = {flow.first, *(start.go for start in flow.starts if start.go is not None)}
     queue = deque(reached)
@@ -20,13 +20,13 @@ def check_reach(bundle: Bundle, flow: Flow, problems: Problems) -> None:
     for state in flow.states.values():
         if state.name not in reached:
             problems.add("T2", state.at, f"nobody can reach `{state.name}`", "no `go`, `to`, `then` or outcome leads here")
-    if not flow.starts and not any(flow.name in _called(other) for other in bundle.flows.values()):
+    if not flow.starts and not any(flow.name in _called(other, parts) for other in bundle.flows):
         problems.add("T2", flow.at, f"nothing starts the flow `{flow.name}`", "give it `starts_when`, or call it")
 
 
-def _called(flow: Flow) -> set[str]:
+def _called(flow: str, parts: Parts) -> set[str]:
     called: set[str] = set()
-    for part in each_of(flow.states, object):
+    for part in parts.of(flow, object):
         if isinstance(part, CallFlow | StartLater):
             called.add(part.flow)
         elif isinstance(part, Edge) and part.visit is not None:

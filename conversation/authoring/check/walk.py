@@ -6,11 +6,12 @@ both ways, an order that waits for money may turn PAID at any moment, and a cons
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from conversation.authoring.check.moves import Moves
-from conversation.authoring.check.situations import ENTER, WAIT, Came, Place, Situation
+from conversation.authoring.check.situations import WAIT, Came, Place, Situation
 from conversation.authoring.problems import Problems
 from conversation.engine.flow import Bundle
 
@@ -18,9 +19,9 @@ MOST: Final = 200_000
 OVER: Final = -1  # in place of a situation's number: the run is over
 
 
-def check_walk(bundle: Bundle, problems: Problems) -> None:
+def check_walk(bundle: Bundle, by_clock: Sequence[str], problems: Problems) -> None:
     """Walk, and report what must never happen."""
-    walk = _Walk(bundle, problems)
+    walk = _Walk(bundle, by_clock, problems)
     walk.run()
     walk.check_leaving()
     if not walk.check_circles():
@@ -30,11 +31,11 @@ def check_walk(bundle: Bundle, problems: Problems) -> None:
 class _Walk:
     """Situations stand here by their numbers: they are looked up often, and are long to compare."""
 
-    def __init__(self, bundle: Bundle, problems: Problems) -> None:
+    def __init__(self, bundle: Bundle, by_clock: Sequence[str], problems: Problems) -> None:
         self.bundle = bundle
         self.problems = problems
         self.came = Came()
-        self.moves = Moves(bundle, problems, self.came)
+        self.moves = Moves(bundle, by_clock, problems, self.came)
         self.next: list[list[int]] = []
         self.says: dict[tuple[int, int], int] = {}
 
@@ -52,6 +53,10 @@ class _Walk:
                 if move.says:
                     self.says[here, there] = max(move.says, self.says.get((here, there), 0))
         self.waits = [situation.point == WAIT for situation in self.came.situations[: len(self.next)]]
+        self.same_turn = [
+            [] if waits else [there for there in following if there != OVER]
+            for waits, following in zip(self.waits, self.next, strict=True)
+        ] + [[]] * (len(self.came.situations) - len(self.next))
 
     def _starts(self) -> Iterator[Situation]:
         states = self.bundle.catalogue.order_states
@@ -67,9 +72,8 @@ class _Walk:
                     for order in states:
                         yield self._at(flow.name, flow.first, order)
 
-    @staticmethod
-    def _at(flow: str, state: str, order: str) -> Situation:
-        return Situation(stack=(Place(flow=flow, state=state),), point=ENTER, order=order)
+    def _at(self, flow: str, state: str, order: str) -> Situation:
+        return Situation(stack=(Place(flow=flow, state=state),), point=self.moves.entry(flow, state), order=order)
 
     # --- what the whole walk shows
 
@@ -95,14 +99,14 @@ class _Walk:
         """T4: a circle of states in which nothing ever waits. True when there is one."""
         done: set[int] = set()
         found = False
-        for start in range(len(self.next)):
-            if start not in done:
+        for start, following in enumerate(self.same_turn):
+            if following and start not in done:
                 found = self._search_circle(start, done) or found
         return found
 
     def _search_circle(self, start: int, done: set[int]) -> bool:
         found = False
-        open_path = [(start, iter(self._same_turn(start)))]
+        open_path = [(start, iter(self.same_turn[start]))]
         on_path = {start}
         while open_path:
             here, rest = open_path[-1]
@@ -115,13 +119,13 @@ class _Walk:
                 self._report_circle(there, [number for number, _ in open_path])
                 found = True
             elif there not in done:
-                open_path.append((there, iter(self._same_turn(there))))
+                open_path.append((there, iter(self.same_turn[there])))
                 on_path.add(there)
         return found
 
     def _report_circle(self, back: int, path: list[int]) -> None:
         state = self.moves.state(self.came.situations[back])
-        names = [here.top.state for here in map(self.came.situations.__getitem__, path) if here.point == ENTER]
+        names = [state for state, _ in groupby(self.came.situations[number].top.state for number in path)]
         circle = " -> ".join([*names[names.index(state.name) if state.name in names else 0 :], state.name])
         self.problems.add("T4", state.at, f"`{state.name}` can come back to itself without ever waiting", notes=(circle,))
 
@@ -151,20 +155,15 @@ class _Walk:
         """Waits first, then every situation after all those of the same turn that lead to it."""
         leads = [0] * len(self.came.situations)
         for here in range(len(self.next)):
-            for there in self._same_turn(here):
+            for there in self.same_turn[here]:
                 leads[there] += 1
         order = [here for here, waits in enumerate(self.waits) if waits]
         queue = deque(here for here, waits in enumerate(self.waits) if not waits and not leads[here])
         while queue:
             here = queue.popleft()
             order.append(here)
-            for there in self._same_turn(here):
+            for there in self.same_turn[here]:
                 leads[there] -= 1
                 if not leads[there] and there < len(self.next) and not self.waits[there]:
                     queue.append(there)
         return order
-
-    def _same_turn(self, here: int) -> list[int]:
-        if here >= len(self.next) or self.waits[here]:
-            return []
-        return [there for there in self.next[here] if there != OVER]

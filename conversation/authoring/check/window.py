@@ -14,7 +14,7 @@ from typing import Final
 from conversation.authoring.check.finding import each_of
 from conversation.authoring.check.ways import Ways
 from conversation.authoring.problems import Problems
-from conversation.engine.flow import At, Bundle, CallFlow, Edge, Flow, Line, StartLater, State
+from conversation.engine.flow import At, Bundle, CallFlow, Edge, Flow, Line, State
 
 WINDOW: Final = 24 * 3600
 _MINUTE: Final = 60
@@ -35,18 +35,14 @@ class _Known:
         return [max(self.silences[called].values()) for called in self.calls[flow.name, state.name]]
 
 
-def check_window(bundle: Bundle, problems: Problems) -> None:
+def check_window(bundle: Bundle, by_clock: Sequence[str], problems: Problems) -> None:
     """Report timers after which something is said too late."""
-    known = _know(bundle)
+    known = _know(bundle, by_clock)
     for flow in bundle.flows.values():
         _check_flow(flow, known, problems)
-    for flow in map(bundle.flows.__getitem__, _by_clock(bundle)):
+    for flow in map(bundle.flows.__getitem__, by_clock):
         if flow.reaches_out and _speaks(flow, flow.first, known):
             _report(problems, flow.states[flow.first].at, WINDOW)
-
-
-def _by_clock(bundle: Bundle) -> list[str]:
-    return sorted({later.flow for later in each_of(bundle.flows, StartLater)})
 
 
 def _needs_window(lines: Sequence[Line]) -> bool:
@@ -80,7 +76,7 @@ def _report(problems: Problems, at: At, seconds: float) -> None:
     )
 
 
-def _know(bundle: Bundle) -> _Known:
+def _know(bundle: Bundle, by_clock: Sequence[str]) -> _Known:
     """Work it out for all flows, until none begins in a longer silence than was known."""
     states = [(flow, state) for flow in bundle.flows.values() for state in flow.states.values()]
     known = _Known(
@@ -92,7 +88,7 @@ def _know(bundle: Bundle) -> _Known:
         },
     )
     begins = dict.fromkeys(bundle.flows, 0.0)
-    for name in _by_clock(bundle):  # not after 24 hours, unless it may reach out
+    for name in by_clock:  # not after 24 hours, unless it may reach out
         begins[name] = float(WINDOW if bundle.flows[name].reaches_out else WINDOW - _MINUTE)
     while True:
         found = {name: _silence(flow, begins[name], known) for name, flow in bundle.flows.items()}

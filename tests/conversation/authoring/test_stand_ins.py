@@ -51,14 +51,16 @@ def test_a_masked_number_shows_its_ends() -> None:
     assert mask_phones("call 0712 345 678, or 254722000111") == "call 0712 *** 678, or 254722***111"
 
 
-def test_a_transcript_with_a_phone_or_a_receipt_is_refused_with_its_place() -> None:
+def test_a_transcript_with_a_phone_a_receipt_or_a_name_is_refused_with_its_place() -> None:
     files = {f"flows/{path.relative_to(FLOWS).as_posix()}": path.read_bytes() for path in FLOWS.rglob("*.yaml")}
     flows = {file: data for file, data in files.items() if not file.endswith(".test.yaml")}
     text = "test: a\nchat:\n  - customer: 0712 345 678\n  - bot: ~UKN7IKCAXR\n  - bot: ~SBC0001XYZ to 0700 000 001\n"
+    text += 'given: {customer: {first_name: Wanjiku, language: sw}}\ngiven: {customer: {first_name: "Mteja"}}\n'
 
     found = check_files(flows, CATALOGUE, tests={"flows/tests/a.test.yaml": text.encode()}).problems
 
     assert [(problem.code, problem.at.line, problem.at.column, problem.warns) for problem in found if problem.code == "S1"] == [
         ("S1", 3, 15, False),
         ("S1", 4, 11, False),
+        ("S1", 6, 32, False),
     ]
