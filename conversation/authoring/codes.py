@@ -8,7 +8,7 @@ CODES: Final[Mapping[str, str]] = {
     "Y2": "a key, a shape or a value that the language does not have",
     "T1": "a state, a flow or a file that does not exist",
     "T2": "a state or a flow that nobody can reach",
-    "T3": "a state that stops without a way on, or has two",
+    "T3": "a state that stops without a way on, or has two; two splits in one state",
     "T4": "a circle that never waits, or a flow within itself",
     "T5": "a wait that no customer can leave",
     "C1": "a call, an event, an entity or a consent that the catalogue does not have",

@@ -95,7 +95,7 @@ class Moves:
         told = f"customer: {text}" + (f" ({times} times)" if times > 1 else "") + self._paid_by_now(world)
         consents = any(text in spec.words for spec in self.bundle.catalogue.consents.values())
         event = Said(id="m", at=at, text=text, intent=intent)
-        known = self._known(world, {"customer": text}) if intent is None else None
+        known = self._known(world, {"customer": text if intent is None else {"text": text, "intent": intent}})
         told += f", meaning {intent}" if intent is not None else ""
         return Move(told=told, event=event, world=world, written=known, times=times, consents=consents, speaks=True)
 

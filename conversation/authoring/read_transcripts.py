@@ -288,7 +288,10 @@ def _customer(node: Node) -> Act:
     line = line_of(node)
     if not nodes.is_mapping(node):
         return CustomerWrites(line=line, text=nodes.read_text(node))
-    parts = nodes.read_mapping(node, ["tap", "of", "nth", *MEDIA, "location"], "what a customer does")
+    parts = nodes.read_mapping(node, ["text", "intent", "tap", "of", "nth", *MEDIA, "location"], "what a customer does")
+    if "text" in parts:
+        said = nodes.read_mapping(node, ["text", "intent"], "a text", required=["text", "intent"])
+        return CustomerWrites(line=line, text=nodes.read_text(said["text"]), intent=nodes.read_text(said["intent"]))
     if "tap" in parts:
         nodes.read_mapping(node, ["tap", "of", "nth"], "a tap")
         if "nth" in parts and "of" not in parts:
@@ -299,7 +302,7 @@ def _customer(node: Node) -> Act:
             of=nodes.read_text(parts["of"]) if "of" in parts else None,
             nth=nodes.read_int(parts["nth"], "nth", least=1) if "nth" in parts else None,
         )
-    if len(parts) != 1:
+    if len(parts) != 1 or "intent" in parts:
         raise wrong_at(node, "a customer does one thing a step: a text, tap, location, image, audio, video, document or sticker")
     ((kind, value),) = parts.items()
     if kind == "location":

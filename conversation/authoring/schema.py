@@ -490,7 +490,8 @@ def _does() -> Schema:
     place = record({"lat": {"type": "number"}, "lon": {"type": "number"}, "name": WORD}, needs=["lat", "lon"])
     tap = record({"tap": WORD, "of": WORD, "nth": {"type": "integer", "minimum": 1}}, needs=["tap"])
     kinds = dict.fromkeys(("image", "audio", "video", "document", "sticker"), media)
-    return either(tap, record({**kinds, "location": place}, minProperties=1, maxProperties=1))
+    classified = record({"text": WORD, "intent": WORD}, needs=["text", "intent"])
+    return either(classified, tap, record({**kinds, "location": place}, minProperties=1, maxProperties=1))
 
 
 def _bot(bundle: Bundle) -> Schema:

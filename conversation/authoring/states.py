@@ -9,6 +9,7 @@ from conversation.authoring.parts import FlowNames
 from conversation.authoring.problems import Source, suggest
 from conversation.authoring.questions import Asked
 from conversation.authoring.reading import Shared
+from conversation.authoring.way_names import edges_of
 from conversation.engine.flow import (
     After,
     Check,
@@ -55,7 +56,7 @@ class StateReader(FormReader):
         entered = self._entered(found.get("redirect"))
         still = entered if found.get("do") is None else self.scope
         asked = self.within(still).question(found.get("ask"), place) if found.get("ask") is not None else None
-        return State(
+        state = State(
             name=key.text,
             at=key.at,
             visits=self._visits(found.get("visits")),
@@ -73,6 +74,16 @@ class StateReader(FormReader):
             go=self.go(way, still) if (way := found.get("go")) is not None else (),
             end=end.text if (end := self.word(found.get("end"), "the result")) is not None else None,
         )
+        self._check_splits(state)
+        return state
+
+    def _check_splits(self, state: State) -> None:
+        """One draw decides a state for ever, so two different splits in it would always fall together."""
+        ways = (state.go, *(edge.go for _, edge in edges_of(state)))
+        splits = {tuple((branch.to, branch.share) for branch in way): way[0].at for way in ways if way and way[0].share}
+        for at in list(splits.values())[1:]:
+            message = f"a conversation draws once in a state: `{state.name}` has another `split` already"
+            self.add("T3", at, message, "go to a state of its own for this one")
 
     def _check_shape(self, key: Scalar, node: Map) -> None:
         waits = [name for name in ("ask", "wait", "form", "handoff") if node.get(name) is not None]

@@ -75,10 +75,11 @@ class BotSaysNothing:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerWrites:
-    """A text message."""
+    """A text message. `intent` is what a classifier makes of it."""
 
     line: int
     text: str
+    intent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

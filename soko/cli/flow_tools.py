@@ -185,7 +185,7 @@ def _make_tests(bundle: "Bundle", flows: "list[str]", folder: Path, into: Path, 
         file.write_text(write_tests(paths, vendor=vendor, zone=bundle.timezone), encoding="utf-8")
         typer.echo(f"wrote {file}: {count(len(paths), 'transcript')}")
     beyond = len([way for way in explored.declared if way not in covered and way not in explored.shortest])
-    typer.echo(f"{beyond} ways need a fault of a service, a draw of a split, or time while money moves: write these by hand")
+    typer.echo(f"{beyond} ways need a fault of a service, or time while money moves: write these by hand")
 
 
 def _played_traces(folder: Path) -> "list[Trace]":

@@ -262,9 +262,9 @@ def _in_chat(mismatch: Mismatch, chat: Sequence[ChatLine], answers: int) -> int 
 
 def _do(world: World, act: Act, chat: list[ChatLine], flow: str) -> None:
     match act:
-        case CustomerWrites(text=text):
+        case CustomerWrites(text=text, intent=intent):
             chat.append(Spoken(who="customer", text=text))
-            world.write(text)
+            world.write(text, intent)
         case CustomerTaps():
             reply, choice = _find_choice(world, act, flow)
             chat.append(Spoken(who="customer", text=f"[{choice.title}]"))

@@ -189,7 +189,7 @@ class _Writer:
             case Said():
                 self._move(since)
                 text = self.redaction.text(event, each, self.lexicons[each.turn.shelf])
-                self.acts.append(_Act(act=CustomerWrites(line=1, text=text)))
+                self.acts.append(_Act(act=CustomerWrites(line=1, text=text, intent=event.intent)))
             case Tapped():
                 self._move(since)
                 self.acts.append(_Act(act=self._tap(each.turn, event)))

@@ -85,6 +85,7 @@ class World:
         self._phone, self._name = given.phone, given.first_name
         self._vendor_id = _make_vendor(databases, given) if given.products else _find_vendor(databases, given.vendor)
         self._number_id = _number_of(databases, self._vendor_id)
+        self._intent: str | None = None
         self._turns = Turns(
             databases=databases,
             flows=LiveFlows(props.bundle),
@@ -92,6 +93,7 @@ class World:
             clock=self.clock,
             observe=self.reports.append,
             shelves=props.shelves,
+            classify=lambda _text: self._intent,
         )
         self._tools = Tools(
             databases=databases,
@@ -111,8 +113,9 @@ class World:
 
     # ------------------------------------------------------------ what a transcript can do
 
-    def write(self, text: str) -> None:
-        """The customer writes."""
+    def write(self, text: str, intent: str | None = None) -> None:
+        """The customer writes, and a classifier makes this intent of it."""
+        self._intent = intent
         self._hear(Text(text=text), {"type": "text", "text": {"body": text}})
 
     def tap(self, choice: Choice, *, in_list: bool) -> None:

@@ -95,8 +95,10 @@ def _query(query: QueryAnswer) -> str:
 
 def _act(act: Act) -> str:
     match act:
-        case CustomerWrites(text=text):
+        case CustomerWrites(text=text, intent=None):
             return f"customer: {_quoted(text)}"
+        case CustomerWrites(text=text, intent=intent):
+            return f"customer: {{text: {_quoted(text)}, intent: {intent}}}"
         case CustomerTaps(choice=choice, of=of, nth=nth):
             which = "" if of is None else f", of: {of}"
             return f"customer: {{tap: {_quoted(choice)}{which}{'' if nth is None else f', nth: {nth}'}}}"

@@ -254,14 +254,20 @@ def test_both_ways_of_a_split_are_in_transcripts_that_pass(transcript_stage: Sta
     assert "there is everything.coded: drawn_one or drawn_two" in failed.report
 
 
-def test_a_transcript_is_made_of_what_a_transcript_can_say() -> None:
+def test_a_transcript_is_made_of_everything_that_can_be_said(transcript_stage: Stage, tmp_path: Path) -> None:
     found = explore(everything(), depth=12, faultless=True)
-    never = {str(way) for way in found.never}
-    assert never == {
-        "everything.begin -- complain --> everything.person",  # what a classifier says
-    }
+    assert found.never == []
     written = [step for path in found.shortest.values() for turn in path for step in turn.written or ()]
     assert {"person": {"done": True}} in written
+    meant = [each for each in found.shortest.items() if str(each[0]) == "everything.begin -- complain --> everything.person"]
+    text = write_tests(meant, vendor="mama-duka", zone=everything().timezone)
+    assert 'customer: {text: "qwerty asdf", intent: "complain"}' in text
+    (tmp_path / "app.yaml").touch()
+    transcript_stage.take(tmp_path, everything())
+    (transcript,) = parse_transcripts(text, file=str(tmp_path / "tests" / "explored.test.yaml"))
+    assert transcript_stage.play(transcript).failure is None
+    again = write_transcript(transcript, transcript_stage.watch(transcript), name="b")
+    assert "customer: {text: qwerty asdf, intent: complain}" in again
 
 
 def test_there_is_a_phrase_for_every_entity() -> None:
