@@ -56,8 +56,8 @@ class Moves:
         self.bundle = bundle
         self.pretend = pretend
         self.payable, self.paid = bundle.catalogue.order_states[1:3]
-        self.phrases = {name: phrases_for(bundle.catalogue, name) for name in bundle.catalogue.entities}
-        self.read = {name: read_phrases(bundle.catalogue, name) for name in bundle.catalogue.entities}
+        self.phrases = {name: phrases_for(bundle, name) for name in bundle.catalogue.entities}
+        self.read = {name: read_phrases(bundle, name) for name in bundle.catalogue.entities}
 
         clocked = tuple(flow.name for flow in bundle.flows.values() if _looks_at_the_clock(flow))
         # At another time of day only flows that look at the clock go on otherwise; those that others call need their callers.

@@ -12,6 +12,7 @@ from typing import Final
 
 from conversation.engine.catalogue import CallSpec, Catalogue, Outcome
 from conversation.engine.context import Context
+from conversation.engine.flow import Bundle
 from conversation.engine.lexicon import Lexicon, build_lexicon
 from conversation.engine.patterns import Pattern
 from conversation.engine.types import Fields, ListOf, OneOf, OrNone, Scalar, Type
@@ -183,18 +184,18 @@ def _as_record(value: JSON) -> Record:
     return value
 
 
-def read_phrases(catalogue: Catalogue, entity: str) -> Mapping[str, JSON]:
-    """What an entity reads in PHRASES: one phrase a value, of those it reads at all."""
-    read = catalogue.entities[entity].read
-    values = {phrase: value for phrase in PHRASES if (value := read(phrase, LEXICON, START)) is not None}
+def read_phrases(bundle: Bundle, entity: str) -> Mapping[str, JSON]:
+    """What an entity reads in PHRASES and the names of the flows' places: one phrase a value, of those it reads at all."""
+    phrases = (*PHRASES, *(bundle.places.titles.values() if bundle.places is not None else ()))
+    values = {phrase: value for phrase in phrases if (value := bundle.read_entity(entity, phrase, LEXICON, START)) is not None}
     first = {repr(value): phrase for phrase, value in reversed(values.items())}
     return {phrase: value for phrase, value in values.items() if first[repr(value)] == phrase}
 
 
-def phrases_for(catalogue: Catalogue, entity: str) -> Sequence[str]:
-    """Which of PHRASES an entity reads, one for each shape and word of its value."""
+def phrases_for(bundle: Bundle, entity: str) -> Sequence[str]:
+    """Which of these phrases an entity reads, one for each shape and word of its value."""
     found: dict[str, str] = {}
-    for phrase, value in read_phrases(catalogue, entity).items():
+    for phrase, value in read_phrases(bundle, entity).items():
         found.setdefault(repr(shape(value, words=True)), phrase)
     return tuple(found.values())
 

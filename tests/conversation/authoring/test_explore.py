@@ -19,6 +19,11 @@ from soko.replay.write_transcript import write_transcript
 from tests.conversation.engine.shop import Shop, shop_bundle
 from tests.conversation.engine.small import APP, LATE, bundle_of, files_of
 
+WHERE = """\
+  ask: {ask: {text: Where?}, replies: [{entity: place, as: where, go: done}], unmatched: {say: Again., tries: 2, then: done}}
+  done: {end: a}
+"""
+
 
 @cache
 def shop() -> Explored:
@@ -270,9 +275,19 @@ def test_a_transcript_is_made_of_everything_that_can_be_said(transcript_stage: S
     assert "customer: {text: qwerty asdf, intent: complain}" in again
 
 
+def test_the_places_of_the_flows_are_tried() -> None:
+    files = files_of("flow: a\nstarts_when: [{any: true}]\nslots: {where: {type: place_read}}\nstates:\n" + WHERE)
+    files["flows/app.yaml"] += b"\nplaces: {thika: [Thika, Thika town]}\n"
+
+    found = explore(build_bundle(files, CATALOGUE), depth=4)
+
+    (path,) = [path for way, path in found.shortest.items() if str(way) == "a.ask -- place --> a.done"]
+    assert [step for turn in path for step in turn.written or ()][-1] == {"customer": "Thika"}
+
+
 def test_there_is_a_phrase_for_every_entity() -> None:
-    assert {name: bool(phrases_for(CATALOGUE, name)) for name in CATALOGUE.entities} == dict.fromkeys(CATALOGUE.entities, True)
-    assert set(phrases_for(CATALOGUE, "basket_edit")) <= set(PHRASES)
+    assert {name: bool(phrases_for(everything(), name)) for name in CATALOGUE.entities} == dict.fromkeys(CATALOGUE.entities, True)
+    assert set(phrases_for(everything(), "basket_edit")) <= set(PHRASES)
 
 
 def test_a_call_ends_only_as_the_order_allows() -> None:
