@@ -20,6 +20,7 @@ from conversation.engine.values import JSON
 
 _CORE: Final = "tag:yaml.org,2002:"
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+LONGEST: Final = timedelta(days=3660)
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -155,13 +156,12 @@ def read_duration(node: Node, what: str) -> timedelta:
 
 
 def to_duration(text: str) -> timedelta | None:
-    """Read `90s`, `30m`, `1h30m`, `12h`, `2d`; None for anything else."""
+    """Read `90s`, `30m`, `1h30m`, `12h`, `2d`, up to ten years; None for anything else."""
     found = _DURATION.fullmatch(text)
     if not text or found is None:
         return None
-    return timedelta(
-        seconds=sum(int(number or 0) * seconds for number, seconds in zip(found.groups(), _UNITS.values(), strict=True))
-    )
+    seconds = sum(int(number or 0) * seconds for number, seconds in zip(found.groups(), _UNITS.values(), strict=True))
+    return timedelta(seconds=seconds) if seconds <= LONGEST.total_seconds() else None
 
 
 def read_time(node: Node, what: str) -> time:

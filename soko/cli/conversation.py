@@ -23,6 +23,7 @@ def list_latest(
     as_json: JsonOption = False,
 ) -> None:
     """List conversations, and the state that each is in."""
+    from conversation.authoring.stand_ins import mask_phones
     from router import conversations
 
     with open_work(vendor) as work:
@@ -32,7 +33,7 @@ def list_latest(
             "id": str(each.id),
             "state": f"{each.flow}.{each.state}" if each.flow else None,
             "heard_at": each.last_inbound_at.isoformat() if each.last_inbound_at else None,
-            "customer": each.name or each.phone,
+            "customer": each.name or mask_phones(each.phone or "") or None,
         }
         line = f"{shown['id']}  {shown['heard_at'] or '-'}  {shown['state'] or '-'}  {shown['customer'] or '-'}"
         typer.echo(json.dumps(shown) if as_json else line)

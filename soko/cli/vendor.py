@@ -1,5 +1,6 @@
 """`soko vendor`: where a vendor's operational data lives, and whether it can be paid."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,26 @@ AdminOption = Annotated[
     str | None,
     typer.Option("--admin", help="URL of a login that may create roles and databases there; without one: that of SOKO_OPS_URL"),
 ]
+
+
+@commands.command("list")
+def list_all(as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False) -> None:
+    """List the vendors: id, where their data lives, and name."""
+    from router import vendors
+    from soko.assembly import open_databases
+    from soko.embedded import engines
+    from soko.settings import load_settings
+
+    settings = load_settings()
+    with engines(settings) as urls, open_databases(settings, urls) as databases:
+        found = [vendors.get_vendor(databases, vendor_id) for vendor_id in vendors.list_ids(databases)]
+    for each in found:
+        told = {"id": str(each.id), "isolation_level": each.isolation_level.value, "name": each.name, "language": each.language}
+        typer.echo(
+            json.dumps(told, ensure_ascii=False) if as_json else f"{each.id}  {each.isolation_level.value:<12}  {each.name}"
+        )
+    if not found and not as_json:
+        typer.echo("There is no vendor yet: `./run up` seeds one, POST /vendors makes another.", err=True)
 
 
 @commands.command("provision")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from conversation.authoring.matching import ChatLine, Choice, Reply
-from conversation.authoring.read_transcripts import read_transcripts
+from conversation.authoring.read_transcripts import parse_transcripts, read_transcripts
 from conversation.authoring.transcripts import Act, CustomerTaps, Given, PushAnswer, QueryAnswer, Transcript
 from soko.replay.play import Played, Watched
 from soko.replay.stage import Stage, find_transcripts
@@ -102,21 +102,23 @@ class Chat:
 
     def save(self, path: Path) -> Played:
         """Write the chat as a transcript, and play it. Errors: CannotDo."""
+        if self._flows.resolve() not in path.resolve().parents:
+            raise CannotDo(f"{path} is not below {self._flows}: a transcript is played with the flows that it stands beside")
         if self.seen is None:
             raise CannotDo("nothing was said yet")
         if path.exists():
             raise CannotDo(f"{path} exists already: name another one")
         name = path.name.partition(".")[0].replace("-", " ").replace("_", " ")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(write_transcript(self._transcript(self._acts), self.seen, name=name), encoding="utf-8")
-        except OSError as error:
-            raise CannotDo(f"{path} cannot be written: {error.strerror}; name another place") from error
-        (transcript,) = read_transcripts(path)
+        text = write_transcript(self._transcript(self._acts), self.seen, name=name)
+        (transcript,) = parse_transcripts(text, file=str(path))
         played = self._stage.play(transcript)
         if played.failure is not None:
-            path.unlink()
-            raise CannotDo(f"{path} is not kept, because it would not pass:\n{played.failure.report}")
+            raise CannotDo(f"{path} is not written, because it would not pass:\n{played.failure.report}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CannotDo(f"{path} cannot be written: {error.strerror}; name another place") from error
         return played
 
     def _become(self, acts: tuple[Act, ...]) -> None:

@@ -220,7 +220,7 @@ def test_a_chat_that_would_not_pass_is_not_kept(chat: Chat, flows: Path) -> None
     first, *rest = chat.seen.scenes[0]
     chat.seen = replace(chat.seen, scenes=((first, *rest[:-1]),))
 
-    with pytest.raises(CannotDo, match="is not kept, because it would not pass"):
+    with pytest.raises(CannotDo, match="is not written, because it would not pass"):
         chat.save(path)
 
     assert not path.exists()
@@ -318,6 +318,8 @@ def test_a_chat_can_be_begun_in_a_state_and_a_language(piped: Callable[..., Resu
         ("/as fr", "these flows speak en, sw, not fr"),
         ("/save it.yaml", "a transcript is called NAME.test.yaml"),
         ("/clock soon", "/clock needs a duration such as 90s or 1h30m, or a time of day such as 18:02, not soon"),
+        ("/clock 9999999d", "/clock needs a duration"),
+        ("/save /tmp/a.test.yaml", "is not below"),
         ("/location 99 200", "no such place: `lat` is from -90 to 90"),
         ("/event", "/event needs a name and its data"),
         ("/event payments.result {attempt: 1, outcome: maybe}", "outcome"),

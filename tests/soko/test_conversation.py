@@ -1,5 +1,6 @@
 """`soko conversation`: a person takes part from the command line."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -31,6 +32,8 @@ def test_a_person_is_listed_what_waits_writes_and_gives_it_back(
     chat.say(Text(text="agent"))
     conversation = str(chat.reports[-1].conversation_id)
 
+    vendors = [json.loads(line) for line in soko("vendor", "list", "--json", environment=environment).stdout.splitlines()]
+    assert (str(vendor_id), "shared") in {(vendor["id"], vendor["isolation_level"]) for vendor in vendors}
     listed = soko("conversation", "list", str(vendor_id), environment=environment)
     assert (conversation in listed.output, "support.person" in listed.output, "Mteja" in listed.output) == (True, True, True)
     said = soko("conversation", "say", str(vendor_id), conversation, "Hello!", environment=environment)
