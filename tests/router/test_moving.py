@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 from datetime import datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import LiteralString
+from typing import Final, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -297,12 +297,18 @@ def test_every_table_is_carried_or_named_as_left_behind(servers: Urls, vendor_id
     assert {table for table, rows in arrived.items() if rows != 1} == {moving.LEFT_BEHIND}
 
 
+BETWEEN: Final = 5  # the step after which a vendor is between both databases
+
+
 def move_in_a_child(platform: str, ops: str, own: str, vendor_id: VendorId, told: Connection) -> None:
-    """Be `soko vendor move`, and say each step."""
+    """Be `soko vendor move`, and say each step. It stands still before the last: however late it is killed, it is not done."""
     databases = Databases(platform_url=platform, ops_url=ops, resolve_secret=str)
     to = moving.dedicated_at(own, secret=None)
-    for step in moving.move(databases, vendor_id, to, url_of=lambda target: ops if target == SHARED else own, most_pause=60):
+    steps = moving.move(databases, vendor_id, to, url_of=lambda target: ops if target == SHARED else own, most_pause=60)
+    for number, step in enumerate(steps, 1):
         told.send(step)
+        if number == BETWEEN:
+            told.recv()
 
 
 def test_killed_with_9_and_started_again_nothing_is_lost(
@@ -323,8 +329,8 @@ def test_killed_with_9_and_started_again_nothing_is_lost(
     seller = threading.Thread(target=sell)
     seller.start()
     try:
-        for steps in (2, 4, 5):  # while it copies, before the fence, between both databases
-            hears, told = server.Pipe(duplex=False)
+        for steps in (2, 4, BETWEEN):  # while it copies, before the fence, between both databases
+            hears, told = server.Pipe()
             arguments = (database_urls["platform"], database_urls["ops"], own_url, vendor_id, told)
             child = server.Process(target=move_in_a_child, args=arguments)
             child.start()

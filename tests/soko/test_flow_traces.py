@@ -189,5 +189,4 @@ def test_coverage_is_weighed_by_what_people_did(run: Run, databases: Databases, 
     )
     assert told["conversations"] == 1
     assert told["steps"] - told["tested"] == sum(each["times"] for each in told["untested"]) > 0 < told["tested"]
-    assert "no turn of the last 1m is kept" in run("replay", str(greets), "--since", "1m").stdout
     assert run("replay", str(greets), "--since", "soon").exit_code == 2
