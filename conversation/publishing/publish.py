@@ -59,9 +59,9 @@ def publish(databases: Databases, proposal: Proposal, *, by: str, now: datetime)
     """
     blocked = proposal.plan.blocked
     if blocked:
-        raise Refused(
-            "stranded", f"{sum(row.people for row in blocked)} people would be stranded: {blocked[0].place} is {blocked[0].what}"
-        )
+        people = sum(row.people for row in blocked)
+        who = f"{people} {'person' if people == 1 else 'people'}"
+        raise Refused("stranded", f"{who} would be stranded: {blocked[0].place} is {blocked[0].what}")
     number = publications.publish(
         databases, proposal.bundle.hash, proposal.files, migrations=proposal.migrations, after=proposal.after, by=by, now=now
     )
