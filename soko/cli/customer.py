@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import FAILED, fail
 from soko.cli.opening import JsonOption, open_platform
 
@@ -114,5 +115,5 @@ def _tell(told: dict[str, Any], *, as_json: bool = False) -> None:
     elif not told["erased"]:
         typer.echo(f"{where}: not yet. {told['why']}")
     else:
-        rows = ", ".join(f"{count} {table}" for table, count in told["rows"].items()) or "nothing"
-        typer.echo(f"{where}: {told['customers']} customers; {rows}")
+        rows = ", ".join(f"{number} {table}" for table, number in told["rows"].items()) or "nothing"
+        typer.echo(f"{where}: {count(told['customers'], 'customer')}; {rows}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from soko.cli.counting import count
+
 if TYPE_CHECKING:
     from conversation.authoring.problems import Problem
 
@@ -103,12 +105,11 @@ def _tell(problems: "list[Problem]", passed: list[dict[str, str | int]]) -> None
     for problem in problems:
         typer.echo(f"{problem}\n")
     for each in passed:
-        flows, states = (f"{each[what]} {what.removesuffix('s') if each[what] == 1 else what}" for what in ("flows", "states"))
+        flows, states = (count(int(each[f"{what}s"]), what) for what in ("flow", "state"))
         typer.echo(f"{each['folder']}: {flows}, {states}, bundle {each['bundle']}: all checks passed")
     if problems:
         codes = ", ".join(sorted({problem.code for problem in problems}))
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        typer.echo(f"{count}; more about each: soko flow check --explain CODE ({codes})")
+        typer.echo(f"{count(len(problems), 'problem')}; more about each: soko flow check --explain CODE ({codes})")
 
 
 def _page(code: str) -> str:

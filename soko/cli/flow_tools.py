@@ -157,10 +157,11 @@ def explore(
         typer.echo(f"{finding}\n")
     for way in explored.never:
         typer.echo(f"never taken: {way}")
-    bound = "" if explored.complete else f" (stopped at {depth} turns: there is more)"
+    bound = "" if explored.complete else f" (stopped at {count(depth, 'turn')}: there is more)"
     typer.echo(
-        f"{explored.situations} situations, {explored.steps} steps, {explored.depth} turns deep{bound}:"
-        f" {len(explored.taken)} of {len(explored.declared)} ways taken, {count(len(explored.findings), 'finding')}"
+        f"{count(explored.situations, 'situation')}, {count(explored.steps, 'step')},"
+        f" {count(explored.depth, 'turn')} deep{bound}:"
+        f" {len(explored.taken)} of {count(len(explored.declared), 'way')} taken, {count(len(explored.findings), 'finding')}"
     )
     if make_tests is not None:
         _make_tests(bundle, flows, folder, make_tests, depth=depth, vendor=vendor)
@@ -178,14 +179,14 @@ def _make_tests(bundle: "Bundle", flows: "list[str]", folder: Path, into: Path, 
     declared = frozenset(explored.declared)
     covered = {way for trace in _played_traces(folder) for way in taken_ways(declared, trace)}
     paths = choose_paths(explored, covered)
-    typer.echo(f"{len(covered)} ways are taken by the transcripts in {folder / 'tests'}")
+    typer.echo(f"the transcripts in {folder / 'tests'} take {count(len(covered), 'way')}")
     if paths:
         into.mkdir(parents=True, exist_ok=True)
         file = into / "explored.test.yaml"
         file.write_text(write_tests(paths, vendor=vendor, zone=bundle.timezone), encoding="utf-8")
         typer.echo(f"wrote {file}: {count(len(paths), 'transcript')}")
     beyond = len([way for way in explored.declared if way not in covered and way not in explored.shortest])
-    typer.echo(f"{beyond} ways need a fault of a service, or time while money moves: write these by hand")
+    typer.echo(f"by hand, as it takes a fault of a service, or time while money moves: {count(beyond, 'way')}")
 
 
 def _played_traces(folder: Path) -> "list[Trace]":

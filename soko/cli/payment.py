@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import fail
 from soko.cli.opening import JsonOption, VendorArgument, open_work
 
@@ -83,8 +84,8 @@ def reconcile(vendor: VendorArgument) -> None:
         from router.payment_intents import money, store
 
         waiting, unmatched = len(store.list_under_review(work)), len(money.list_unmatched(work))
-    typer.echo(f"Reconciled. {waiting} payments wait for a person: soko payment review list {vendor}")
-    typer.echo(f"{unmatched} receipts match no order: soko payment unmatched {vendor}")
+    typer.echo(f"Reconciled. {count(waiting, 'payment')} for a person to decide: soko payment review list {vendor}")
+    typer.echo(f"{count(unmatched, 'receipt')} without an order: soko payment unmatched {vendor}")
 
 
 @commands.command("statement")
@@ -103,7 +104,7 @@ def statement(
     typer.echo(to_csv(lines), nl=False)
     money = sum(line.amount for line in lines if line.line in ("payment", "unmatched"))
     unmatched = sum(line.line == "unmatched" for line in lines)
-    typer.echo(f"{chosen}: KES {money} came in, {unmatched} receipts match no order.", err=True)
+    typer.echo(f"{chosen}: KES {money} came in, {count(unmatched, 'receipt')} without an order.", err=True)
 
 
 @commands.command("unmatched")

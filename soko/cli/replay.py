@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import FAILED, fail
 from soko.cli.flow_tools import FLOWS, Folder
 from soko.cli.funnel import kept_since, to_age
@@ -164,7 +165,7 @@ def _sum_up(played: "Sequence[Played]", *, ready: float) -> None:
     turns, seconds = sum(one.turns for one in played), sum(one.seconds for one in played)
     typer.echo(
         f"{len(played) - failed} passed, {failed} failed"
-        f" ({turns} turns in {seconds:.2f} s, {turns / seconds:.0f} a second; databases ready in {ready:.1f} s)"
+        f" ({count(turns, 'turn')} in {seconds:.2f} s, {turns / seconds:.0f} a second; databases ready in {ready:.1f} s)"
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.failures import FAILED
 from soko.cli.opening import JsonOption, open_platform, open_vendor
 
@@ -70,7 +71,7 @@ def close(*, vendor: VendorOption, month: MonthOption) -> None:
 
     with open_vendor(vendor) as (databases, vendor_id):
         closed = statements.close(databases, vendor_id, parse_month(month), now=utc_now())
-    typer.echo(f"{month} is closed: {len(closed.lines)} lines, KES {to_shillings(closed.total_cents)}.")
+    typer.echo(f"{month} is closed: {count(len(closed.lines), 'line')}, KES {to_shillings(closed.total_cents)}.")
 
 
 @commands.command("check")

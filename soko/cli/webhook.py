@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from soko.cli.counting import count
 from soko.cli.opening import JsonOption, VendorArgument
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def resend(
     from soko.clock import utc_now
 
     with _open(vendor) as (work, _):
-        count = deliveries.resend(work, webhook, event, now=utc_now())
-    typer.echo(f"{count} will be delivered again.")
+        number = deliveries.resend(work, webhook, event, now=utc_now())
+    typer.echo(f"{number} will be delivered again.")
 
 
 @commands.command("deliveries")
@@ -131,7 +132,8 @@ def list_deliveries(
         names = [events.to_id(work.vendor_id, each.event_id) for each in found]
     for name, each in zip(names, found, strict=True):
         shown = vars(each) | {"event_id": name}
-        told = f"{name}  {each.status:<9}  {each.type:<22}  {each.attempts} tries  {each.error or each.answer or ''}"
+        tries = count(each.attempts, "try", "tries")
+        told = f"{name}  {each.status:<9}  {each.type:<22}  {tries}  {each.error or each.answer or ''}"
         typer.echo(json.dumps(shown, default=str) if as_json else told)
 
 
@@ -157,7 +159,9 @@ def _show(each: "Endpoint", *, as_json: bool, secret: str | None = None) -> None
         told = {"secret": secret} if secret else {}
         typer.echo(json.dumps(vars(each) | told, default=str))
         return
-    state = f"disabled: {each.disabled_because}" if each.disabled_at else f"{each.failures} failures" if each.failures else "well"
+    state = (
+        f"disabled: {each.disabled_because}" if each.disabled_at else count(each.failures, "failure") if each.failures else "well"
+    )
     typer.echo(f"{each.id}  {each.url}  {','.join(each.types) if each.types else 'all events'}  {state}")
     if secret:
         typer.echo(secret)

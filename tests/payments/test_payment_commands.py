@@ -75,7 +75,7 @@ def test_a_payment_that_is_not_there_is_said_to_be(shop: Shop, environment: dict
 def test_reconciling_by_hand_gives_up_what_waited_too_long(shop: Shop, environment: dict[str, str]) -> None:
     intent = shop.consented()  # the shop's clock stands in the past of the command's
     said = soko(environment, "reconcile", shop.vendor_id)
-    assert "Reconciled. 0 payments wait for a person" in said.stdout
+    assert "Reconciled. 0 payments for a person to decide" in said.stdout
     assert shop.states(intent.id)[0] == "expired"
 
 
@@ -126,7 +126,7 @@ def test_a_day_is_written_as_csv_for_people_and_for_programs(shop: Shop, environ
             "note": "unknown_account",
         },
     ]
-    assert said.stderr == f"{day}: KES 480 came in, 1 receipts match no order.\n"
+    assert said.stderr == f"{day}: KES 480 came in, 1 receipt without an order.\n"
     assert soko(environment, "statement", shop.vendor_id, "--day", day + timedelta(days=1)).stdout.count("\n") == 1
 
     client = Client(open_shared_api(shop.databases, now + timedelta(days=1)))
@@ -143,7 +143,7 @@ def test_unmatched_money_is_listed_shown_and_assigned(shop: Shop, environment: d
     (line,) = soko(environment, "unmatched", shop.vendor_id, "--json").stdout.splitlines()
     listed = json.loads(line)
     assert (listed["receipt"], listed["amount"], listed["because"]) == ("RKTQDM7W61", 430, "unknown_account")
-    assert "1 receipts match no order" in soko(environment, "reconcile", shop.vendor_id).stdout
+    assert "1 receipt without an order" in soko(environment, "reconcile", shop.vendor_id).stdout
     decision = ("--by", "Wanjiru", "--reason", "she wrote to us")
     wrong = soko(environment, "assign", shop.vendor_id, "RKTQDM7W61", "S0007", *decision)
     assert wrong.exit_code == 1

@@ -76,7 +76,7 @@ def test_flows_that_do_not_load_are_told_by_every_command(tmp_path: Path) -> Non
 def test_exploring_tells_what_it_saw_and_that_it_stopped(flows: Path) -> None:
     told = run("explore", "asks", "--depth", "1", "--flows", str(flows))
     assert told.exit_code == 0
-    assert "stopped at 1 turns" in told.stdout
+    assert "stopped at 1 turn:" in told.stdout
     assert "never taken: asks.begin -- one --> asks.done" in told.stdout
     assert "0 of 2 ways taken" in told.stdout
 
