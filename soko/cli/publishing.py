@@ -49,7 +49,7 @@ def rollback(
 ) -> None:
     """Publish an earlier bundle again, by the same rules: migrations for leaving the live one are read from the folder.
 
-    Exit 1 while somebody would be stranded.
+    Exit 1, with --plan too, while somebody would be stranded.
     """
     from conversation.authoring.load import read_migration_files
     from router import publications

@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.system.publishing import publish_and_roll_back
+
 SEED_VENDOR = "c7af4716-f9ab-465d-9afb-f1047bf37a40"
 SEED_CURL = {"vendor_id": SEED_VENDOR, "customer_phone": "254703283383", "amount": 30}
 SEED_HEADERS = {"x-vendor-id": SEED_VENDOR, "x-internal-key": "dev-internal-secret"}
@@ -71,7 +73,7 @@ def assert_logs_name_conversations_and_nobody(logs: Path) -> None:
     assert not [line for line in lines if re.search(r"254700\d{6}", json.dumps(line))]
 
 
-def test_up_serves_until_interrupted_and_stops_all_it_started(environment: dict[str, str]) -> None:
+def test_up_serves_until_interrupted_and_stops_all_it_started(environment: dict[str, str], tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{environment['SOKO_PORT']}"
     up = subprocess.Popen(
         [sys.executable, "-m", "soko", "up"], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -90,6 +92,7 @@ def test_up_serves_until_interrupted_and_stops_all_it_started(environment: dict[
     orders = [httpx.post(f"{url}/orders", headers=SEED_HEADERS, json=SEED_CURL) for _ in range(2)]
     assert [order.status_code for order in orders] == [201, 201]
     assert orders[0].json()["id"] != orders[1].json()["id"]
+    publish_and_roll_back(environment, tmp_path)
     database = soko(environment, "db", "url", "ops", check=True).stdout.strip()
     assert database.startswith("postgresql://")
     time.sleep(0.1)
