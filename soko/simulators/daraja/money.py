@@ -46,13 +46,17 @@ class Transaction:
 
 
 class ByHand(BaseModel):
-    """A person pays in the M-Pesa menu. `report` tells how M-Pesa reports it; `receipt` gives one that was used before."""
+    """A person pays in the M-Pesa menu. `report` tells how M-Pesa reports it, after `report_seconds`.
+
+    `receipt` gives one that was used before.
+    """
 
     phone: str
     paybill: str
     account: str = ""
     amount: int = Field(ge=1)
     report: Telling = "normal"
+    report_seconds: float = Field(default=0, ge=0)
     listed: bool = True
     receipt: str | None = None
 

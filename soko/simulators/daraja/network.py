@@ -240,7 +240,7 @@ class Network:
         )
         if not self._is_let_through(money):
             return None
-        self._report(money, paid.report)
+        self._report(money, paid.report, paid.report_seconds)
         return money
 
     def _is_let_through(self, money: Transaction) -> bool:
@@ -264,15 +264,15 @@ class Network:
             by_hand=False,
             listed=prompt.scenario.listed,
         )
-        self._report(money, prompt.scenario.report)
+        self._report(money, prompt.scenario.report, prompt.scenario.report_seconds)
 
-    def _report(self, money: Transaction, telling: Telling) -> None:
+    def _report(self, money: Transaction, telling: Telling, after_seconds: float) -> None:
         registered = self.money.add(money)
         if registered is None:
             return
         post = partial(self._postman.post, registered.confirmation_url, report_body(money), {"Content-Type": "application/json"})
         for _ in range({"never": 0, "normal": 1, "twice": 2}[telling]):
-            self._postman.later(0, post)
+            self._postman.later(after_seconds, post)
 
     # queries
 

@@ -58,7 +58,8 @@ class Scenario(BaseModel):
     paid_after_seconds  a prompt that failed turns out to be paid after all
     changed_duplicate   one more callback, with another amount, or of another failure
     garbled  in place of a callback: huge, deep, invalid
-    report   how M-Pesa reports the money where C2B is registered: normal, never, twice; listed: Pull Transactions shows it
+    report   how M-Pesa reports the money where C2B is registered: normal, never, twice, `report_seconds` after the payment;
+             listed: Pull Transactions shows it
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -86,6 +87,7 @@ class Scenario(BaseModel):
     garbled: Literal["huge", "deep", "invalid"] | None = None
     paid_after_seconds: float | None = None
     report: Telling = "normal"
+    report_seconds: float = Field(default=0, ge=0)
     listed: bool = True
 
     @model_validator(mode="after")
