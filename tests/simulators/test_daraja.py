@@ -1,11 +1,10 @@
 import base64
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -14,69 +13,13 @@ import pytest
 from soko.simulators.daraja import build_app
 from soko.simulators.serving import running
 from tests.simulators.conftest import Clock, Receiver
-
-PHONE = "254712345678"
-PUSH = "/mpesa/stkpush/v1/processrequest"
-QUERY = "/mpesa/stkpushquery/v1/query"
-Body = dict[str, Any]
+from tests.simulators.daraja import PHONE, PUSH, QUERY, Body, Daraja
 
 
 @pytest.fixture(scope="module")
 def base_url(session_clock: Clock) -> Iterator[str]:
     with running(build_app(clock=session_clock)) as url:
         yield url
-
-
-class Daraja:
-    """A caller of the simulator with the paybill's credentials."""
-
-    def __init__(self, http: httpx.Client, base_url: str, clock: Clock, callback_url: str) -> None:
-        self.http, self.base_url, self.clock, self.callback_url = http, base_url, clock, callback_url
-        self.token = self.new_token()
-
-    def new_token(self, key: str = "sim-key-1", secret: str = "sim-secret-1") -> str:
-        answer = self.http.get(
-            f"{self.base_url}/oauth/v1/generate", params={"grant_type": "client_credentials"}, auth=httpx.BasicAuth(key, secret)
-        )
-        assert answer.json()["expires_in"] == "3599"
-        return str(answer.json()["access_token"])
-
-    def signed(self, short_code: str = "174379", passkey: str = "sim-passkey-1") -> Body:
-        timestamp = self.clock().astimezone(ZoneInfo("Africa/Nairobi")).strftime("%Y%m%d%H%M%S")
-        password = base64.b64encode(f"{short_code}{passkey}{timestamp}".encode()).decode()
-        return {"BusinessShortCode": int(short_code), "Password": password, "Timestamp": timestamp}
-
-    def body(self, **changes: object) -> Body:
-        body = {
-            **self.signed(),
-            "TransactionType": "CustomerPayBillOnline",
-            "Amount": 150,
-            "PartyA": int(PHONE),
-            "PartyB": 174379,
-            "PhoneNumber": int(PHONE),
-            "CallBackURL": self.callback_url,
-            "AccountReference": "S0001",
-            "TransactionDesc": "Order S0001",
-            **changes,
-        }
-        return {name: value for name, value in body.items() if value is not None}
-
-    def post(self, path: str, body: Mapping[str, object], **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return self.http.post(self.base_url + path, json=body, headers=headers, **options)
-
-    def push(self, **changes: object) -> httpx.Response:
-        return self.post(PUSH, self.body(**changes))
-
-    def query(self, reference: str) -> httpx.Response:
-        return self.post(QUERY, {**self.signed(), "CheckoutRequestID": reference})
-
-    def script(self, scenario: object, phone: str = PHONE) -> httpx.Response:
-        return self.http.put(f"{self.base_url}/sim/phones/{phone}", json=scenario)
-
-    def pushes(self, **query: Any) -> list[Body]:
-        pushes: list[Body] = self.http.get(f"{self.base_url}/sim/pushes", params={"timeout": 5, **query}).json()
-        return pushes
 
 
 @pytest.fixture
@@ -485,9 +428,14 @@ def test_receipts_are_unique_and_items_come_in_varying_order(daraja: Daraja, rec
         ("html_503", 503, "Incapsula incident ID", 0),
         ("html_200", 200, "Incapsula incident ID", 0),
         ("empty_200", 200, "", 0),
+        ("envelope_200", 200, "errorCode", 0),
         ("spike_arrest", 429, "SpikeArrestViolation", 0),
         ("reject:400.002.02:Bad Request - Invalid PartyB", 400, "Invalid PartyB", 0),
+        ("reject:404.001.03", 404, "Invalid Access Token", 0),
         ("reject:500.001.1001", 500, "Unable to lock subscriber", 0),
+        ("reject:500.001.1001:Merchant does not exist", 500, "Merchant does not exist", 0),
+        ("reject:500.001.1001:Wrong credentials", 500, "Wrong credentials", 0),
+        ("reject:500.001.1001:Anything else", 500, "Anything else", 0),
     ],
 )
 def test_a_push_is_answered_as_scripted(daraja: Daraja, answer: str, status: int, said: str, prompts: int) -> None:
