@@ -80,6 +80,9 @@ def problems() -> Iterator[str]:
         source = sources.setdefault(guard.file, (ROOT / guard.file).read_text(encoding="utf-8"))
         if (count := source.count(guard.text)) != 1:
             yield f"{guard.guard}: its text stands {count} times in {guard.file}, not once: {guard.text.strip()[:100]}"
+        for later in sorted((ROOT / guard.file).parent.glob("[0-9]*.py")) if guard.file.startswith("migrations/") else ():
+            if later.name > Path(guard.file).name and guard.text.strip() in later.read_text(encoding="utf-8"):
+                yield f"{guard.guard}: {later.name} writes it anew, so {guard.file} guards nothing: name {later.name}"
         for test in guard.tests:
             file, _, name = test.partition("::")
             if not (ROOT / "tests" / file).exists() or f"def {name}" not in (ROOT / "tests" / file).read_text(encoding="utf-8"):
