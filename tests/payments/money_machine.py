@@ -82,6 +82,9 @@ ACCOUNTS: Final[tuple[Callable[[str], str], ...]] = (
     lambda _: "JOHN",
 )
 DEALS: Final = st.integers(0, 2)
+SIDES: Final = st.integers(0, 1)
+TOTALS: Final = st.sampled_from((200, 430))
+MEETS: Final = st.sampled_from(SCENARIOS)
 NAMED: Final = ("before the push", "after the push", "before a query", "after a query", "after a page of Pull")
 POINTS: Final = st.one_of(
     st.none(), st.integers(1, 12), st.sampled_from(NAMED)
@@ -125,34 +128,36 @@ class MoneyMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ people
 
-    @initialize(total=st.sampled_from((200, 430)), side=st.integers(0, 1))
-    def begin(self, total: int, side: int) -> None:
+    @initialize(total=TOTALS, side=SIDES, scenario=MEETS)
+    def begin(self, total: int, side: int, scenario: Mapping[str, Any]) -> None:
         self.world.network.forget()
         self.world.virtual.forget()
         self.world.examples += 1
-        self.order(total, side, same_phone=False)
+        self.order(total, side, scenario, same_phone=False)
 
     @precondition(lambda self: len(self.deals) < 3)
-    @rule(total=st.sampled_from((200, 430)), side=st.integers(0, 1), same_phone=st.booleans())
-    def order(self, total: int, side: int, *, same_phone: bool) -> None:
+    @rule(total=TOTALS, side=SIDES, scenario=MEETS, same_phone=st.booleans())
+    def order(self, total: int, side: int, scenario: Mapping[str, Any], *, same_phone: bool) -> None:
         chosen = self.world.sides[side]
         phone = self.deals[-1].ordered.phone if same_phone and self.deals else f"254{next(_phones)}"
         ordered = chosen.seen.order(total, phone)
         (row,) = chosen.seen.rows("SELECT number FROM orders WHERE id = %s", ordered.order_id)
         self.deals.append(Deal(side=chosen, ordered=ordered, number=row["number"]))
+        self.consent(self.deals[-1], None, scenario)
 
-    @precondition(lambda self: self.deals)
-    @rule(which=DEALS, crash=POINTS, hook=HOOK_POINTS, scenario=st.sampled_from(SCENARIOS))
+    @rule(which=DEALS, crash=POINTS, hook=HOOK_POINTS, scenario=MEETS)
     def pay(self, which: int, crash: int | str | None, hook: str | None, scenario: Mapping[str, Any]) -> None:
         deal = self._pick(which)
+        self.consent(deal, crash, scenario)
+        with self._endpoints_die(hook):
+            self._do("push", crash, self._job("push", deal.side.shop, self.world.client))
+
+    def consent(self, deal: Deal, crash: int | str | None, scenario: Mapping[str, Any]) -> None:
         self.world.network.prompts.write_scenario(deal.ordered.phone, Scenario(**scenario))
         message_id = deal.side.seen.say(deal.ordered)
         self._do("prepare", crash, lambda: deal.side.shop.prepare(deal.ordered, message_id))
         self._do("prepare again", None, lambda: deal.side.shop.prepare(deal.ordered, message_id))
-        with self._endpoints_die(hook):
-            self._do("push", crash, self._job("push", deal.side.shop, self.world.client))
 
-    @precondition(lambda self: self.deals)
     @rule(
         which=DEALS,
         typed=st.sampled_from(ACCOUNTS),
@@ -176,21 +181,20 @@ class MoneyMachine(RuleBasedStateMachine):
         )
         self.world.network.pay_by_hand(paid)
 
-    @precondition(lambda self: self.deals)
     @rule(which=DEALS, code=st.sampled_from(("0", "2001", "1032")))
     def answer_prompt(self, which: int, code: str) -> None:
         phone = self._pick(which).ordered.phone
         if self.world.network.prompts.waiting_for_a_person(phone) is not None:
             self.world.network.decide_by_hand(phone, code)
 
-    @precondition(lambda self: self.deals)
-    @rule(which=DEALS)
-    def cancel_order(self, which: int) -> None:
+    @rule(which=DEALS, sure=st.integers(0, 4))
+    def cancel_order(self, which: int, sure: int) -> None:
+        if sure < 4:
+            return
         deal = self._pick(which)
         with unit_of_work(deal.side.seen.databases, deal.side.seen.vendor_id) as work:
             orders.cancel(work, order_id=deal.ordered.order_id, reason="customer", now=self.world.virtual())
 
-    @precondition(lambda self: self.deals)
     @rule(kind=st.sampled_from(("no_token", "bad_token", "foreign_token", "guessed_checkout", "success")))
     def forge(self, kind: Forgery) -> None:
         # A success that is forged with the right token while its prompt may still be paid gives that money a false receipt:
@@ -202,28 +206,25 @@ class MoneyMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ operators
 
-    @precondition(lambda self: self.deals)
-    @rule(which=DEALS, crash=POINTS)
-    def assign(self, which: int, crash: int | str | None) -> None:
+    @rule(which=DEALS, receipt=st.integers(0, 5), is_paid=st.booleans(), seconds=st.sampled_from((0, 1000)), crash=POINTS)
+    def operate(self, which: int, receipt: int, seconds: int, crash: int | str | None, *, is_paid: bool) -> None:
+        """Decide what is under review, by what the statement says where it says something; assign what is unmatched."""
+        self.world.virtual.advance(seconds)
+        for job in ("push", "settle", "query", "sweep", "settle reports"):
+            self.work(job, None)
+        for side, intent in self._reviewed():
+            receipts = sorted(self._may_be_read_as(side, intent)) if is_paid else []
+            if receipts:
+                chosen = receipts[receipt % len(receipts)]
+                self._do("decide paid", crash, partial(self._decide_paid, side, intent, chosen))
+            elif not is_paid:
+                self._do("decide failed", crash, partial(self._decide_failed, side, intent))
         # At a till a prompt's money may be written down twice, once without a receipt: a person sees that, so this one does.
         deal = self._pick(which)
         by_hand = {each.receipt for each in self.world.transactions(deal.side) if each.by_hand or not deal.side.is_till}
-        receipts = by_hand & {row["receipt"] for row in deal.side.payments(self.since) if row["order_id"] is None}
-        if receipts:
-            self._do("assign", crash, lambda: self._assign(deal, min(receipts)))
-
-    @rule(crash=POINTS)
-    def decide_failed(self, crash: int | str | None) -> None:
-        for side, intent in self._reviewed()[:1]:
-            self._do("decide failed", crash, partial(self._decide_failed, side, intent))
-
-    @rule(which=st.integers(0, 5), crash=POINTS)
-    def decide_paid(self, which: int, crash: int | str | None) -> None:
-        for side, intent in self._reviewed()[:1]:
-            receipts = sorted(self._may_be_read_as(side, intent))
-            if receipts:
-                receipt = receipts[which % len(receipts)]
-                self._do("decide paid", crash, partial(self._decide_paid, side, intent, receipt))
+        unmatched = by_hand & {row["receipt"] for row in deal.side.payments(self.since) if row["order_id"] is None}
+        if unmatched:
+            self._do("assign", crash, partial(self._assign, deal, min(unmatched)))
 
     # ------------------------------------------------------------ workers and time
 
@@ -232,7 +233,6 @@ class MoneyMachine(RuleBasedStateMachine):
         with self._endpoints_die(hook):
             self.world.virtual.advance(seconds)
 
-    @rule(job=st.sampled_from(JOBS), crash=POINTS)
     def work(self, job: str, crash: int | str | None) -> None:
         for side in self._sides():
             self._do(job, crash, self._job(job, side.shop, self.world.client))
@@ -245,27 +245,44 @@ class MoneyMachine(RuleBasedStateMachine):
             self.no_intent_is_pushed_twice()
 
     @rule(
-        job=st.sampled_from(("push", "push", "query", "pull", "settle", "settle reports")),
-        other=st.sampled_from((*JOBS, "time")),
-        stops=st.integers(1, 8),
+        which=DEALS,
+        scenario=st.one_of(st.none(), MEETS),
+        seconds=st.sampled_from((0, 1, 61, 200, 700)),
+        job=st.sampled_from(("push", "query", "settle", "settle reports", "pull")),
+        others=st.lists(st.sampled_from((*JOBS, "time")), min_size=1, max_size=3),
+        stops=st.integers(1, 6),
         crash=POINTS,
         other_crash=POINTS,
     )
-    def overtake(self, job: str, other: str, stops: int, crash: int | str | None, other_crash: int | str | None) -> None:
-        """One worker stands still between two transactions; another one, or a minute of callbacks, comes in between."""
-        plan = self.world.workers.plan
+    def overtake(
+        self,
+        which: int,
+        scenario: Mapping[str, Any] | None,
+        seconds: int,
+        job: str,
+        others: list[str],
+        stops: int,
+        crash: int | str | None,
+        other_crash: int | str | None,
+    ) -> None:
+        """One worker stands still between two transactions; other jobs, or a minute of M-Pesa, come in between."""
+        side = self._pick(which).side
+        if scenario is not None:
+            self.consent(self._pick(which), None, scenario)
+        self.world.virtual.advance(seconds)
 
         def come_between() -> None:
-            if other == "time":
-                self.world.virtual.advance(61)
-            else:
-                self.work(other, other_crash)
+            for other in others:
+                if other == "time":
+                    self.world.virtual.advance(61)
+                else:
+                    self._do(other, other_crash, self._job(other, side.shop, self.world.client))
 
+        plan = self.world.workers.plan
         plan.meanwhile = Meanwhile(points=stops, act=come_between)
-        self.work(job, crash)
+        self._do(job, crash, self._job(job, side.shop, self.world.client))
         plan.meanwhile = None
 
-    @precondition(lambda self: self.deals)
     @rule(jobs=st.lists(st.sampled_from((*JOBS, "push", "prepare")), min_size=2, max_size=4), which=DEALS)
     def work_at_once(self, jobs: list[str], which: int) -> None:
         """Let workers of one vendor, and turns of one customer, run in threads of their own."""
