@@ -237,6 +237,7 @@ def test_a_phone_shows_one_prompt_at_a_time(open_shop: Shop, mpesa: Mpesa, daraj
     assert open_shop.push(daraja)  # looks again, and says nothing more
     assert open_shop.progress() == ["phone_busy"]
     open_shop.clock.advance(seconds=85)
+    mpesa.wait_until_decided()
     mpesa.script(callback="never")
     assert open_shop.push(daraja)
     assert {open_shop.states(each.id)[1] for each in (first, second)} == {"accepted"}

@@ -21,7 +21,8 @@ PAGE: Final = """<!doctype html>
   <form id="pin" hidden><label>PIN <input id="digits" type="password" inputmode="numeric" autocomplete="off"></label>
     <button>OK</button><button type="button" id="cancel">Cancel</button><br><small>0000 is a wrong PIN.</small></form></section>
 <section><h2>Lipa na M-Pesa</h2><form id="pay">
-  <label>Paybill or till <input id="paybill" value="174379"></label><label>Account <input id="account" placeholder="S0001"></label>
+  <label>Paybill or till <input id="paybill" value="174379"></label>
+  <label>Account <input id="account" placeholder="S0001"></label>
   <label>Amount, KES <input id="amount" type="number" min="1"></label><button>Pay</button></form></section>
 <ul id="told"></ul>
 <script>
