@@ -84,18 +84,15 @@ def measure(bundle: Bundle, turns: Iterable[Heard], *, line_of: Callable[[At], s
     """Count what these turns met. `line_of` gives the line of a file, for its excuse."""
     ways = locate_ways(bundle, list(bundle.flows))
     met: Counter[tuple[str, str]] = Counter()
-    taken: Counter[Way] = Counter()
     known = frozenset(ways)
     for turn in turns:
-        met.update(chain.from_iterable(met_by(entry) for entry in turn.trace))
+        met.update(met_in(turn.trace, known))
         met.update((f"texts in {turn.language}", place) for place in turn.places)
-        taken.update(taken_ways(known, turn.trace))
-    met.update({("ways", str(way)): count for way, count in taken.items()})
     declared = {(item.kind, item.name): item for item in _declared(bundle, ways)}
     items = [replace(item, count=met[key], excuse=_excuse(item, line_of(item.at))) for key, item in declared.items()]
     return Coverage(
         items=tuple(items),
-        ways={way: taken[way] for way in ways},
+        ways={way: met["ways", str(way)] for way in ways},
         states={name: count for (kind, name), count in met.items() if kind == "states"},
     )
 
@@ -223,8 +220,15 @@ def _of_form(form: Form) -> Iterator[Text]:
 # ---------------------------------------------------------------- what was met
 
 
-def met_by(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Read one note of the engine: (kind, name). Ways take a whole turn to be seen, and are not among these."""
+def met_in(trace: Sequence[Entry], ways: frozenset[Way]) -> Iterator[tuple[str, str]]:
+    """What one turn met, (kind, name), as its trace tells; `ways` are those that there are."""
+    for entry in trace:
+        yield from _met(entry)
+    yield from (("ways", str(way)) for way in taken_ways(ways, trace))
+
+
+def _met(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Read one note of the engine: (kind, name)."""
     place = str(entry.get("place", ""))
     match entry.get("what"):
         case "entered":

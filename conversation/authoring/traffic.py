@@ -3,11 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
-from conversation.authoring.coverage import KINDS, Coverage, Item, met_by
-from conversation.authoring.way_names import taken_ways
+from conversation.authoring.coverage import KINDS, Coverage, Item, met_in
 from conversation.recorded import RecordedTurn
 
 STEPS: Final = frozenset(KINDS) - {"states"}
@@ -24,12 +22,16 @@ class Untested:
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """The steps that people took (replies, outcomes, commands, timers, ways), and those among them that are tested."""
+    """The steps that people took (replies, outcomes, commands, timers, ways), and those that no transcript meets."""
 
     conversations: int
     times: int
-    tested: int
     untested: tuple[Untested, ...]
+
+    @property
+    def tested(self) -> int:
+        """How many of the steps a transcript meets as well."""
+        return self.times - sum(each.times for each in self.untested)
 
     @property
     def percent(self) -> float:
@@ -45,15 +47,7 @@ def weigh(coverage: Coverage, conversations: Iterable[Sequence[RecordedTurn]]) -
     people: Counter[tuple[str, str]] = Counter()
     held = 0
     for turns in conversations:
-        steps = Counter(
-            step
-            for turn in turns
-            for step in chain(
-                chain.from_iterable(met_by(entry) for entry in turn.trace),
-                (("ways", str(way)) for way in taken_ways(ways, turn.trace)),
-            )
-            if step in items
-        )
+        steps = Counter(step for turn in turns for step in met_in(turn.trace, ways) if step in items)
         held += 1
         times += steps
         people.update(steps.keys())
@@ -63,6 +57,5 @@ def weigh(coverage: Coverage, conversations: Iterable[Sequence[RecordedTurn]]) -
     return Traffic(
         conversations=held,
         times=times.total(),
-        tested=times.total() - sum(each.times for each in untested),
         untested=tuple(sorted(untested, key=lambda each: (-each.people, -each.times, each.item.name))),
     )

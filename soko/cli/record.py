@@ -88,10 +88,11 @@ def record(
             try:
                 text = write(turns)
             except CannotRecord as error:
-                if error.moved is None:
+                moved = error.moved
+                if moved is None:
                     raise
-                turns = [turn for turn in turns if turn.turn < (error.moved or 0)]
-                left = f"a publish moved turn {error.moved} to other flows, and this ends before it; "
+                turns = [turn for turn in turns if turn.turn < moved]
+                left = f"a publish moved turn {moved} to other flows, and this ends before it; "
                 text = write(turns)
         except FlowErrors as errors:
             fail(f"the flows of this conversation, {turns[-1].bundle}, do not load in this program:\n{errors}")

@@ -100,7 +100,8 @@ def replay(
     elif told:
         _sum_up(played, ready=ready)
         show_coverage(covered, fail_under=fail_under)
-        show_traffic(traffic, since=since or "")
+        if traffic is not None and since is not None:
+            show_traffic(traffic, since=since)
     if any(one.failure is not None for one in played) or (covered is not None and covered.least < (fail_under or 0)):
         raise typer.Exit(FAILED)
 

@@ -31,10 +31,8 @@ def show_coverage(coverage: "Coverage | None", *, fail_under: float | None) -> N
         typer.echo(f"soko: {_floor(coverage.least)} % is covered, and {fail_under:g} % is asked for", err=True)
 
 
-def show_traffic(traffic: "Traffic | None", *, since: str) -> None:
-    """Print how much of what people did is tested, and the busiest steps that are not; nothing without traffic."""
-    if traffic is None:
-        return
+def show_traffic(traffic: "Traffic", *, since: str) -> None:
+    """Print how much of what people did is tested, and the busiest steps that are not."""
     if not traffic.times:
         typer.echo(f"\nno turn of the last {since} is kept")
         return

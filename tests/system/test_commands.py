@@ -73,11 +73,21 @@ def assert_logs_name_conversations_and_nobody(logs: Path) -> None:
     assert not [line for line in lines if re.search(r"254700\d{6}", json.dumps(line))]
 
 
-def test_up_serves_until_interrupted_and_stops_all_it_started(environment: dict[str, str], tmp_path: Path) -> None:
+def stop(up: "subprocess.Popen[str]") -> None:
+    """End what a failed test left running."""
+    if up.poll() is None:
+        up.send_signal(signal.SIGINT)
+        up.communicate(timeout=60)
+
+
+def test_up_serves_until_interrupted_and_stops_all_it_started(
+    environment: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     url = f"http://127.0.0.1:{environment['SOKO_PORT']}"
     up = subprocess.Popen(
         [sys.executable, "-m", "soko", "up"], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    request.addfinalizer(lambda: stop(up))
     assert up.stderr is not None
     said = ""
     while "Ctrl-C" not in said:
