@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from router.errors import Refused
-from router.vault import open_in_vault
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_BYTES: Final = 65_536
@@ -31,6 +30,8 @@ def open_secret(reference: str, *, allow_plain: bool) -> str:
     if kind == "file":
         return _from_file(locator)
     if kind == "vault":
+        from router.vault import open_in_vault  # noqa: PLC0415 - a tenth of a second of every start, for who keeps secrets there
+
         return open_in_vault(locator)
     # An unknown prefix may be the secret itself, pasted where a reference belongs, so it is not repeated.
     raise Refused("secret_kind_unsupported", "this is not a secret reference: use env:NAME, file:/path or vault:mount/path#field")

@@ -1,6 +1,7 @@
 """What an editor underlines: every committed file follows its schema, and the usual slips do not."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ SHOP = (FLOWS / "shop.yaml").read_text(encoding="utf-8")
 TALKS = (FLOWS / "tests" / "talks.test.yaml").read_text(encoding="utf-8")
 
 
+@cache
 def validator(name: str) -> Draft7Validator:
     schema: dict[str, Any] = build_schemas(shop_bundle())[name]
     Draft7Validator.check_schema(schema)
