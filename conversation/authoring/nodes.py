@@ -232,12 +232,12 @@ class Composer:
         if event.tag is not None and str(event.tag) not in ("", "None"):
             self._refuse(event, f"tags such as {_short(event.tag)} are not allowed")
         style = event.style or ""
-        start, end = event.start_mark.index, event.end_mark.index
+        begin, finish = event.start_mark, event.end_mark  # a file has thousands of these: nothing is asked twice
+        start, end, line = begin.index, finish.index, begin.line
         if start == end:
             return self._nothing(start)
-        width = end - start if event.start_mark.line == event.end_mark.line else 1
-        at = At(file=self.source.file, line=event.start_mark.line + 1, column=event.start_mark.column + 1, width=max(1, width))
-        return Scalar(text=str(event.value), plain=style == "", block=style in ("|", ">"), at=at, start=start, end=end)
+        at = At(self.source.file, line + 1, begin.column + 1, end - start if line == finish.line else 1)
+        return Scalar(str(event.value), style == "", style in ("|", ">"), at, start, end)
 
     def _nothing(self, start: int) -> Scalar:
         """A value that was left out: it is missing right behind what stands before it, comments aside."""
