@@ -20,7 +20,7 @@ import structlog
 from payments import conclusions
 from payments.callback import RECEIPT, to_whole, to_words
 from payments.settle import TRY_AGAIN_AFTER, Verdict
-from router import events
+from router import alerts, events
 from router.databases import Databases
 from router.errors import Broken
 from router.events import EventType
@@ -212,6 +212,7 @@ def _unmatched(work: Work, report: Report, told: Told, why: Why, *, now: datetim
         return ReportVerdict.DUPLICATE
     data: dict[str, JSON] = {"receipt": told.receipt, "amount": told.amount, "account": told.account, "reason": str(why)}
     events.append(work, type=EventType.PAYMENT_UNMATCHED, subject=str(kept.id), data=data, now=now)
+    alerts.money_unmatched(work, kept.id, amount=told.amount, receipt=told.receipt, now=now)
     return ReportVerdict.UNMATCHED
 
 

@@ -10,10 +10,11 @@ from psycopg.rows import DictRow
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.ids import VendorId
+from router.json_values import Phone
 from router.work import Work
 
 Place = tuple[datetime, UUID]
-VENDOR_COLUMNS: Final = "id, name, isolation_level, language, created_at"
+VENDOR_COLUMNS: Final = "id, name, isolation_level, language, alert_phone, created_at"
 
 ORDERS: Final = """
     SELECT o.created_at, o.id FROM orders o WHERE o.vendor_id = %(vendor_id)s
@@ -45,16 +46,18 @@ VENDORS: Final = f"""
     """  # noqa: S608 — a constant list of columns
 VENDOR: Final = f"SELECT {VENDOR_COLUMNS} FROM vendors WHERE id = %s"  # noqa: S608 — a constant list of columns
 CREATE_VENDOR: Final = f"""
-    INSERT INTO vendors (id, name, language, isolation_level, db_target)
-    VALUES (%(id)s, %(name)s, %(language)s, %(isolation_level)s, %(db_target)s::jsonb)
+    INSERT INTO vendors (id, name, language, alert_phone, isolation_level, db_target)
+    VALUES (%(id)s, %(name)s, %(language)s, %(alert_phone)s, %(isolation_level)s, %(db_target)s::jsonb)
     ON CONFLICT (id) DO NOTHING RETURNING {VENDOR_COLUMNS}
     """  # noqa: S608 — a constant list of columns
 SAME_VENDOR: Final = """
     SELECT FROM vendors WHERE id = %(id)s AND name = %(name)s AND language = %(language)s
+      AND alert_phone IS NOT DISTINCT FROM %(alert_phone)s
       AND isolation_level = %(isolation_level)s AND db_target IS NOT DISTINCT FROM %(db_target)s::jsonb
     """
 CHANGE_VENDOR: Final = f"""
-    UPDATE vendors SET name = coalesce(%(name)s, name), language = coalesce(%(language)s, language), updated_at = now()
+    UPDATE vendors SET name = coalesce(%(name)s, name), language = coalesce(%(language)s, language),
+      alert_phone = CASE WHEN %(changes_alerts)s THEN %(alert_phone)s ELSE alert_phone END, updated_at = now()
     WHERE id = %(id)s RETURNING {VENDOR_COLUMNS}
     """  # noqa: S608 — a constant list of columns
 CAPABILITIES: Final = """
@@ -105,10 +108,18 @@ def create_vendor(databases: Databases, values: Mapping[str, object]) -> tuple[D
     return known, False
 
 
-def change_vendor(databases: Databases, vendor_id: VendorId, *, name: str | None, language: str | None) -> DictRow | None:
-    """Change what is not None; None when there is no such vendor."""
+def change_vendor(databases: Databases, vendor_id: VendorId, changes: Mapping[str, str | None]) -> DictRow | None:
+    """Change the name, language or alert_phone that is named; None when there is no such vendor."""
+    phone = changes.get("alert_phone")
+    values = {
+        "id": vendor_id,
+        "name": changes.get("name"),
+        "language": changes.get("language"),
+        "changes_alerts": "alert_phone" in changes,
+        "alert_phone": phone and Phone(phone),
+    }
     with databases.platform() as conn:
-        changed = conn.execute(CHANGE_VENDOR, {"id": vendor_id, "name": name, "language": language}).fetchone()
+        changed = conn.execute(CHANGE_VENDOR, values).fetchone()
     databases.cache.forget()
     return changed
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from router.ids import ConversationId
-from router.json_values import JSON, storable_text, to_json
+from router.json_values import JSON, Phone, storable_text, to_json, to_jsonb
 from router.work import Work
 
 UNKNOWN_WAIT_SECONDS: Final = 60  # how long a status callback may take to tell us what became of a send
@@ -57,6 +57,15 @@ ADD: Final = """
     SELECT vendor_id, 'message_out', category, format('%%s:%%s:%%s', conversation_id, turn, n), 1, created_at FROM added
     ON CONFLICT DO NOTHING
     """
+ADD_ALERT: Final = """
+    WITH added AS (
+      INSERT INTO outbox (vendor_id, cause, phone_number_id, recipient, turn, n, place, message, due_at, created_at)
+      VALUES (%(vendor_id)s, %(cause)s, %(phone_number_id)s, %(recipient)s, 0, 0, %(place)s, %(message)s, %(now)s, %(now)s)
+      ON CONFLICT (vendor_id, cause) DO NOTHING RETURNING vendor_id, cause, created_at
+    )
+    INSERT INTO usage_records (vendor_id, meter, category, key, quantity, at)
+    SELECT vendor_id, 'message_out', 'template', cause, 1, created_at FROM added
+    """
 # The NOT EXISTS keeps the order: while an earlier row of the conversation is unfinished, later ones wait. A row that
 # another sender has locked still counts as unfinished here, because its new status is not committed.
 CLAIM: Final = """
@@ -70,7 +79,7 @@ CLAIM: Final = """
     )
     UPDATE outbox SET status = 'sending', lease_until = %(lease_until)s, attempts = attempts + 1
     FROM due WHERE outbox.vendor_id = %(vendor_id)s AND outbox.id = due.id
-    RETURNING outbox.id, conversation_id, phone_number_id, recipient, turn, n, place, message, attempts, resends
+    RETURNING outbox.id, conversation_id, cause, phone_number_id, recipient, turn, n, place, message, attempts, resends
     """
 RECORD_SENT: Final = """
     UPDATE outbox SET status = CASE WHEN status = ANY(%(before)s) THEN 'sent' ELSE status END,
@@ -130,10 +139,14 @@ class NewMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxRow:
-    """A claimed row. `attempts` counts claims, this one included; `resends` those after an unknown outcome."""
+    """A claimed row. `attempts` counts claims, this one included; `resends` those after an unknown outcome.
+
+    What a vendor is told has no conversation, but a cause.
+    """
 
     id: int
-    conversation_id: ConversationId
+    conversation_id: ConversationId | None
+    cause: str | None
     phone_number_id: str
     recipient: str
     turn: int
@@ -149,6 +162,22 @@ def add(work: Work, messages: Sequence[NewMessage]) -> None:
     if messages:
         rows = [_recorded(message) for message in messages]
         work.conn.execute(ADD, {"vendor_id": work.vendor_id, "messages": to_json(rows)})
+
+
+def add_alert(
+    work: Work, *, cause: str, phone_number_id: str, recipient: str, place: str, message: Mapping[str, JSON], now: datetime
+) -> None:
+    """Keep and count what a vendor is told, once for its cause; it waits for no other message. `recipient` is an msisdn."""
+    values = {
+        "vendor_id": work.vendor_id,
+        "cause": cause,
+        "phone_number_id": phone_number_id,
+        "recipient": Phone(recipient),
+        "place": place,
+        "message": to_jsonb(message),
+        "now": now,
+    }
+    work.conn.execute(ADD_ALERT, values)
 
 
 def claim(work: Work, *, now: datetime, lease_seconds: float, limit: int) -> list[OutboxRow]:

@@ -183,7 +183,7 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "inbox": frozenset({"kind"}),
     "order_lines": frozenset({"name", "unit"}),
     "orders": frozenset({"number", "status", "source", "receipt"}),
-    "outbox": frozenset({"phone_number_id", "place", "status"}),
+    "outbox": frozenset({"cause", "phone_number_id", "place", "status"}),
     "payment_events": frozenset({"event", "from_status", "to_status"}),
     "payment_intents": frozenset({"account_ref", "status", "reason"}),
     "c2b_addresses": frozenset({"token_sha256"}),
@@ -220,5 +220,5 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "vendor_capabilities": frozenset({"capability_key"}),
     "vendor_channels": frozenset({"phone_number_id", "display_phone", "token_ref"}),
     "vendor_moves": frozenset({"to_target"}),
-    "vendors": frozenset({"name", "isolation_level", "db_target", "language"}),
+    "vendors": frozenset({"name", "isolation_level", "db_target", "language", "alert_phone"}),  # the vendor's own phone
 }

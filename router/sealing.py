@@ -31,8 +31,14 @@ OPS: Final[Mapping[str, tuple[str, ...]]] = {
     "orders": ("idempotency_key", "cancel_reason"),
     "api_answers": ("key", "answer"),
 }
-PLATFORM: Final[Mapping[str, tuple[str, ...]]] = {"daily_intent_slots": ("customer_phone",), "stray_updates": ("body",)}
-WHOLE: Final = frozenset({"phone", "customer_phone", "recipient", "payer", "claimed_payer"})  # columns that are a number
+PLATFORM: Final[Mapping[str, tuple[str, ...]]] = {
+    "daily_intent_slots": ("customer_phone",),
+    "stray_updates": ("body",),
+    "vendors": ("alert_phone",),
+}
+WHOLE: Final = frozenset(
+    {"phone", "alert_phone", "customer_phone", "recipient", "payer", "claimed_payer"}
+)  # columns that are a number
 # Wider than what will be sealed: a row may be written back as it was, which does no harm.
 OPEN: Final = r"(254|0)[ -]?[17][0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}|wamid\.[A-Za-z0-9+/=_-]{16}|ws_CO_[0-9A-Za-z]{16}"
 OPEN_WHOLE: Final = "^[0-9]{7,15}$"

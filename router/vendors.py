@@ -8,7 +8,7 @@ from router.errors import Refused
 from router.ids import VendorId
 
 LIST = "SELECT id FROM vendors ORDER BY id"
-GET = "SELECT id, name, isolation_level, language FROM vendors WHERE id = %s"
+GET = "SELECT id, name, isolation_level, language, alert_phone FROM vendors WHERE id = %s"
 
 
 class IsolationLevel(StrEnum):
@@ -20,12 +20,13 @@ class IsolationLevel(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """`language` is the two-letter code a new customer is greeted in."""
+    """`language` is the two-letter code a new customer is greeted in; `alert_phone` is told of paid orders, 12 digits."""
 
     id: VendorId
     name: str
     isolation_level: IsolationLevel
     language: str
+    alert_phone: str | None
 
 
 def get_vendor(databases: Databases, vendor_id: VendorId) -> Vendor:
@@ -49,4 +50,5 @@ def _read(databases: Databases, vendor_id: VendorId) -> Vendor:
         name=row["name"],
         isolation_level=IsolationLevel(row["isolation_level"]),
         language=row["language"],
+        alert_phone=row["alert_phone"],
     )

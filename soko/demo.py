@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 
+from router import listing
 from router.databases import Databases
 from router.ids import VendorId
 from router.seeding import MAMA_DUKA
@@ -52,6 +53,7 @@ class Result:
     payment: dict[str, Any] = field(default_factory=dict)
     stk_pushes: int = 0
     messages: list[dict[str, Any]] = field(default_factory=list)
+    alert: str | None = None  # what the vendor was told
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -70,6 +72,8 @@ class Result:
         ]
         if not receipt or not any(receipt in (message["text"] or "") for message in sent):
             found.append("the receipt was not sent to the customer")
+        if not receipt or receipt not in (self.alert or ""):
+            found.append("the vendor was not told of the paid order")
         return found
 
     def to_json(self) -> str:
@@ -125,6 +129,8 @@ def play(
     """
     result = Result()
     phone = f"254700{secrets.randbelow(10**6):06}"  # a new customer: on external servers yesterday's demo is still there
+    vendors_phone = f"254722{secrets.randbelow(10**6):06}"
+    listing.change_vendor(databases, VendorId(MAMA_DUKA), {"alert_phone": vendors_phone})
     with httpx.Client(timeout=PATIENCE_SECONDS + 5, trust_env=False) as http:
         seen = replies = 0
         for line in SCRIPT:
@@ -142,6 +148,8 @@ def play(
             for message in chat[seen:]:
                 show(message)
             seen = len(chat)
+        report("waiting for what the vendor is told")
+        result.alert = _await_replies(http, settings, vendors_phone, 1)[-1]["text"]
         report("waiting for the blue ticks")
         _await_ticks(http, settings, phone)
         pushes = http.get(f"{settings.daraja_url}/sim/pushes", params={"phone": phone}).json()

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Path, Response, status
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from router import capabilities, listing
 from router.databases import DbTarget
@@ -15,7 +15,8 @@ from router.http.callers import REPLAYED, build_admin
 from router.http.pages import After, Limit, Page, parse_cursor, to_page
 from router.http.problems import PROBLEMS, InvalidField, ProblemRoute
 from router.ids import VendorId
-from router.json_values import storable_text
+from router.json_values import Phone, storable_text
+from router.phones import parse_msisdn
 from router.vendors import IsolationLevel, get_vendor
 
 
@@ -28,10 +29,11 @@ def _text(value: object) -> object:
 When = Annotated[AwareDatetime | None, BeforeValidator(_text)]  # pydantic would take a number of seconds
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+AlertPhone = Annotated[Annotated[str, Field(max_length=32), AfterValidator(parse_msisdn)] | None, Field()]
 
 
 class VendorOut(BaseModel):
-    """Who sells here; where its data lives is not told."""
+    """Who sells here; where its data lives is not told. `alert_phone` is told on WhatsApp of paid orders; null: nobody is."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -41,6 +43,7 @@ class VendorOut(BaseModel):
                     "name": "Mama Duka",
                     "isolation_level": "shared",
                     "language": "en",
+                    "alert_phone": "254712345678",
                     "created_at": "2026-11-20T09:30:00Z",
                 }
             ]
@@ -51,6 +54,7 @@ class VendorOut(BaseModel):
     name: str
     isolation_level: str
     language: str
+    alert_phone: str | None
     created_at: datetime
 
 
@@ -81,6 +85,7 @@ class VendorIn(BaseModel):
     id: UUID | None = None
     name: Name
     language: Language = "en"
+    alert_phone: AlertPhone = None
     isolation_level: IsolationLevel = IsolationLevel.SHARED
     db_target: DbTarget | None = None
 
@@ -92,12 +97,15 @@ class VendorIn(BaseModel):
 
 
 class VendorChange(BaseModel):
-    """What is not given stays. Where its data lives is changed by `soko vendor move`."""
+    """What is not given stays; `alert_phone: null` ends the alerts. Where its data lives is changed by `soko vendor move`."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Duka la Amani 2"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "Duka la Amani 2", "alert_phone": "0712345678"}]}
+    )
 
     name: Name | None = None
     language: Language | None = None
+    alert_phone: AlertPhone = None
 
 
 class GrantIn(BaseModel):
@@ -174,6 +182,7 @@ def build_routes(api: Api) -> APIRouter:
             "id": body.id or uuid4(),
             "name": storable_text(body.name),
             "language": body.language,
+            "alert_phone": body.alert_phone and Phone(body.alert_phone),
             "isolation_level": body.isolation_level,
             "db_target": target and storable_text(target),
         }
@@ -193,9 +202,13 @@ def build_routes(api: Api) -> APIRouter:
 
     @routes.patch("/vendors/{vendor_id}")
     def change_vendor(vendor_id: UUID, body: VendorChange) -> VendorOut:
-        """Change a vendor's name or the language its new customers are greeted in; it is so everywhere within two seconds."""
-        name = body.name and storable_text(body.name)
-        row = listing.change_vendor(api.databases, VendorId(vendor_id), name=name, language=body.language)
+        """Change a vendor's name, the language its new customers are greeted in, or who is told of paid orders.
+
+        It is so everywhere within two seconds.
+        """
+        changes = body.model_dump(exclude_unset=True)
+        changes |= {"name": storable_text(body.name)} if body.name else {}
+        row = listing.change_vendor(api.databases, VendorId(vendor_id), changes)
         if row is None:
             raise Refused("unknown_vendor", f"there is no vendor {vendor_id}")
         return VendorOut(**row)

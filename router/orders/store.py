@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
 
-from router import capabilities, events, metering, stock
+from router import alerts, capabilities, events, metering, stock
 from router.catalog import CatalogItem
 from router.customers import recognise
 from router.errors import Broken, Refused
@@ -198,6 +198,8 @@ def pay(work: Work, *, order_id: OrderId, receipt: str | None, now: datetime) ->
         return False
     data: Mapping[str, JSON] = {"number": row["number"], "total": row["total"], "receipt": receipt}
     events.append(work, type=EventType.ORDER_PAID, subject=str(order_id), data=data, now=now)
+    items = [f"{line.qty} x {line.name}" for line in _existing(work, order_id).lines]
+    alerts.order_paid(work, order_id, number=row["number"], total=row["total"], items=items, receipt=receipt, now=now)
     metering.record(work, meter=Meter.ORDER_PAID, key=str(order_id), now=now)
     return True
 

@@ -94,6 +94,7 @@ def _sum_up(console: "Console", result: "Result") -> None:
             f" {payment['paid_to']}, confirmed by {payment['confirmed_by']}"
         )
     console.print(f"[bold]pushes[/bold]   {result.stk_pushes}")
+    console.print(f"[bold]vendor[/bold]   was told: {result.alert}")
     table = Table("", "message", "status", title="what the databases hold", title_justify="left", box=None)
     for message in result.messages:
         text = (message["text"] or "").split("\n")[0]

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import typer
 
-from soko.cli.failures import FAILED
-from soko.cli.opening import VendorArgument
+from soko.cli.failures import FAILED, fail
+from soko.cli.opening import VendorArgument, open_vendor
 
 if TYPE_CHECKING:
     from payments.vendor_check import Finding
@@ -42,6 +42,28 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="one JSON obje
         )
     if not found and not as_json:
         typer.echo("There is no vendor yet: `./run up` seeds one, POST /vendors makes another.", err=True)
+
+
+@commands.command("alert")
+def alert(
+    vendor: VendorArgument,
+    phone: Annotated[str | None, typer.Argument(help="0712345678: a phone with WhatsApp; without one: nobody is told")] = None,
+) -> None:
+    """Tell somebody on WhatsApp of each paid order, and of money that pays none. docs/payments.md has the texts to register."""
+    from router import channels, listing
+    from router.phones import parse_msisdn
+
+    try:
+        msisdn = None if phone is None else parse_msisdn(phone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    with open_vendor(vendor) as (databases, vendor_id):
+        if listing.change_vendor(databases, vendor_id, {"alert_phone": msisdn}) is None:
+            fail(f"There is no vendor {vendor}: `./run vendor list` shows them.")
+        has_number = channels.get_channel_of(databases, vendor_id) is not None
+    typer.echo("Nobody is told." if msisdn is None else f"{msisdn} is told of each paid order.")
+    if msisdn and not has_number:
+        typer.echo("But this vendor has no WhatsApp number yet to tell it from.", err=True)
 
 
 @commands.command("provision")

@@ -228,3 +228,16 @@ def test_the_message_log_shows_both_directions(work: Work, now: datetime) -> Non
     outbox.record_sent(work, claim_one(work, now), wamid="wamid.A", now=now)
     row = work.conn.execute("SELECT direction, text, status, wamid FROM message_log").fetchone()
     assert row == {"direction": "out", "text": "1.0 \ufffd karibu", "status": "sent", "wamid": "wamid.A"}
+
+
+def test_what_a_vendor_is_told_is_kept_once_for_its_cause_and_waits_for_no_other(work: Work, now: datetime) -> None:
+    add(work, now, count=2)
+    for cause in ("order_paid:1", "order_paid:1", "order_paid:2"):
+        outbox.add_alert(
+            work, cause=cause, phone_number_id="1", recipient="254722000001", place="alert", message={"text": cause}, now=now
+        )
+    rows = outbox.claim(work, now=now, lease_seconds=LEASE, limit=10)
+    assert [row.message["text"] for row in rows if row.conversation_id is None] == ["order_paid:1", "order_paid:2"]
+    assert len(rows) == 3, "and the first of the conversation"
+    counted = work.conn.execute("SELECT key FROM usage_records WHERE category = 'template' ORDER BY key").fetchall()
+    assert [row["key"] for row in counted] == ["order_paid:1", "order_paid:2"]

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from router import conversations, customers, rights, sealing
+from router import conversations, customers, listing, rights, sealing
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.ids import IntentId, VendorId
 from router.json_values import JsonText, Phone
 from router.payment_intents.slots import claim_slot
 from router.sealed import NAMING, TOKENS, Sealer
+from router.vendors import get_vendor
 from router.work import unit_of_work
 from soko.assembly import open_databases
 from soko.embedded import Urls
@@ -75,6 +76,8 @@ def test_a_dump_of_the_databases_shows_no_phone(databases: Databases, vendor_id:
 def test_what_was_open_is_sealed_and_a_key_follows_another(databases: Databases, vendor_id: VendorId, now: datetime) -> None:
     with under(databases) as plain:
         leave_traces(plain, vendor_id)
+        listing.change_vendor(plain, vendor_id, {"alert_phone": PHONE})
+        assert shown(plain)["vendors"] == 1
         assert len(shown(plain)) > 10
         told = rights.export(plain, vendor_id, PHONE)
     with under(databases, OLD) as old:
@@ -91,6 +94,7 @@ def test_what_was_open_is_sealed_and_a_key_follows_another(databases: Databases,
         sealing.seal_platform_again(both)
     with under(databases, NEW) as new:
         again = rights.export(new, vendor_id, PHONE)
+        assert get_vendor(new, vendor_id).alert_phone == PHONE
         assert again.keys() == told.keys()
         changed = {"body_sha256", "request_sha256"}
         for table, rows in told.items():

@@ -43,7 +43,14 @@ def test_a_vendor_is_made_once_read_and_changed(client: Client, databases: Datab
     other = send(client, "POST", "/vendors", body | {"name": "Duka"})
     assert (other.status_code, other.json()["type"]) == (409, "urn:soko:vendor_differs")
     changed = send(client, "PATCH", f"/vendors/{body['id']}", {"name": "Duka jipya"}).json()
-    assert (changed["name"], changed["language"]) == ("Duka jipya", "sw")
+    assert (changed["name"], changed["language"], changed["alert_phone"]) == ("Duka jipya", "sw", None)
+    for phone, becomes in (("0722 000 001", "254722000001"), (None, None)):
+        changed = send(client, "PATCH", f"/vendors/{body['id']}", {"alert_phone": phone}).json()
+        assert (changed["name"], changed["alert_phone"]) == ("Duka jipya", becomes)
+        kept = send(client, "PATCH", f"/vendors/{body['id']}", {"language": "sw"}).json()
+        assert kept["alert_phone"] == becomes, "what is not given stays"
+    wrong = send(client, "PATCH", f"/vendors/{body['id']}", {"alert_phone": "12"})
+    assert (wrong.status_code, "write 0712345678" in wrong.text) == (422, True)
     assert send(client, "GET", f"/vendors/{body['id']}/capabilities").json() == {"items": []}, "nothing is allowed by default"
     for method in ("GET", "PATCH"):
         assert send(client, method, f"/vendors/{uuid4()}", {}).status_code == 404

@@ -54,6 +54,7 @@ def test_demo_as_json_is_one_paid_order_and_leaves_nothing_running(environment: 
     told = json.loads(done.stdout)
     assert told["order"]["status"] == "PAID"
     assert told["stk_pushes"] == 1
+    assert told["alert"].startswith(f"soko_order_paid · {told['order']['number']} · ")
     assert told["payment"]["amount"] == told["order"]["total"]
     assert told["payment"]["paid_to"] == "174379"
     sent = [message for message in told["messages"] if message["direction"] == "out"]
@@ -68,6 +69,9 @@ def assert_logs_name_conversations_and_nobody(logs: Path) -> None:
     lines = [json.loads(line) for name in ("web", "worker") for line in (logs / f"{name}.log").read_text().splitlines()]
     about = {"turn_taken", "message_sent", "prompt_pushed", "callback_settled"}
     told = [line for line in lines if line["event"] in about]
+    (alert,) = [line for line in told if "alert" in line]
+    assert (alert["event"], alert["alert"].split(":")[0]) == ("message_sent", "order_paid")
+    told.remove(alert)
     assert {line["event"] for line in told} == about
     assert len({line["conversation_id"] for line in told}) == 1
     assert not [line for line in lines if re.search(r"254700\d{6}", json.dumps(line))]

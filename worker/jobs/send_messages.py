@@ -69,7 +69,8 @@ def _call(tools: Tools, row: OutboxRow) -> SendOutcome:
 
 def _record(tools: Tools, vendor_id: VendorId, row: OutboxRow, outcome: SendOutcome) -> None:
     now = tools.clock()
-    with structlog.contextvars.bound_contextvars(conversation_id=str(row.conversation_id), outbox_id=row.id):
+    about = {"conversation_id": str(row.conversation_id)} if row.conversation_id else {"alert": row.cause}
+    with structlog.contextvars.bound_contextvars(**about, outbox_id=row.id):
         with unit_of_work(tools.databases, vendor_id) as work:
             match outcome:
                 case Sent(wamid=wamid):

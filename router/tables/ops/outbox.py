@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
     ForeignKeyConstraint,
@@ -24,12 +25,17 @@ from router.tables.registries import OpsTable
 
 
 class OutboxRow(OpsTable, table=True):
-    """One message of one turn; `resends` counts how often we sent again because the outcome stayed unknown."""
+    """One message of one turn, or what a vendor is told for a cause.
+
+    `resends` counts how often we sent again because the outcome stayed unknown.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("vendor_id", "conversation_id", "turn", "n"),
         UniqueConstraint("vendor_id", "wamid"),
+        UniqueConstraint("vendor_id", "cause"),
+        CheckConstraint("(conversation_id IS NULL) = (cause IS NOT NULL)", name="outbox_conversation_or_cause"),
         ForeignKeyConstraint(["vendor_id", "conversation_id"], ["conversations.vendor_id", "conversations.id"]),
         Index(
             "outbox_due",
@@ -48,7 +54,8 @@ class OutboxRow(OpsTable, table=True):
 
     vendor_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    conversation_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    conversation_id: UUID | None = Field(sa_column=Column(Uuid))
+    cause: str | None = Field(sa_column=Column(Text))
     phone_number_id: str = Field(sa_column=Column(Text, nullable=False))
     recipient: str = Field(sa_column=Column(Text, nullable=False))
     turn: int = Field(sa_column=Column(Integer, nullable=False))

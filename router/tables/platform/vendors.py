@@ -20,6 +20,7 @@ class VendorRow(PlatformTable, table=True):
     name: str = Field(sa_column=Column(Text, nullable=False))
     isolation_level: str = Field(sa_column=Column(Text, nullable=False, server_default="shared"))
     db_target: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    alert_phone: str | None = Field(sa_column=Column(Text))
     language: str = Field(sa_column=Column(Text, nullable=False, server_default="en"))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")))
     updated_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")))

@@ -240,12 +240,22 @@ class _Language(_Part):
     code: str
 
 
+class _Value(_Part):
+    text: str = ""
+
+
+class _Component(_Part):
+    parameters: list[_Value] = []
+
+
 class _Template(_Part):
     name: str
     language: _Language
+    components: list[_Component] = []
 
     def to_content(self) -> Content:
-        return Content(text=self.name)
+        """Show its name and values: the words are Meta's to know."""
+        return Content(text=" · ".join([self.name, *(value.text for part in self.components for value in part.parameters)]))
 
 
 _Interactive = Annotated[_ButtonMessage | _ListMessage | _OtherInteractive, Field(discriminator="type")]
