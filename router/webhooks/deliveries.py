@@ -33,6 +33,10 @@ PLAN: Final = """
 GO_ON: Final = """
     UPDATE webhook_endpoints SET cursor_xid = %s::numeric::text::xid8, cursor_id = %s WHERE vendor_id = %s AND id = %s
     """
+DUE: Final = """
+    SELECT DISTINCT endpoint_id FROM webhook_deliveries
+    WHERE vendor_id = %s AND status IN ('pending', 'sending') AND due_at <= %s
+    """
 CLAIM: Final = """
     WITH due AS (
       SELECT event_id FROM webhook_deliveries
@@ -118,24 +122,25 @@ def plan(work: Work, *, now: datetime) -> bool:
     return more
 
 
-def claim(work: Work, *, now: datetime, lease_seconds: float) -> list[Claimed]:
-    """Take what is due, some for each endpoint; of one that fails a single one, and none while it rests."""
-    claimed: list[Claimed] = []
-    for endpoint in endpoints.list_all(work):
-        if endpoint.disabled_at is not None or (endpoint.rest_until is not None and now < endpoint.rest_until):
-            continue
-        values = {
-            "vendor_id": work.vendor_id,
-            "endpoint_id": endpoint.id,
-            "now": now,
-            "lease_until": now + timedelta(seconds=lease_seconds),
-            "limit": 1 if endpoint.failures else AT_ONCE,
-        }
-        for row in work.conn.execute(CLAIM, values).fetchall():
-            event = events.find(work, row["event_id"])
-            if event is not None:
-                claimed.append(Claimed(endpoint=endpoint, event=event, attempts=row["attempts"]))
-    return claimed
+def list_due(work: Work, *, now: datetime) -> list[UUID]:
+    """Name the endpoints that deliveries are due for, whether or not one of them rests."""
+    return [row["endpoint_id"] for row in work.conn.execute(DUE, (work.vendor_id, now))]
+
+
+def claim(work: Work, endpoint_id: UUID, *, now: datetime, lease_seconds: float) -> list[Claimed]:
+    """Take some of what is due for one endpoint; a single one when it fails, and none while it rests."""
+    endpoint = endpoints.find(work, endpoint_id)
+    if endpoint is None or endpoint.disabled_at is not None or (endpoint.rest_until is not None and now < endpoint.rest_until):
+        return []
+    values = {
+        "vendor_id": work.vendor_id,
+        "endpoint_id": endpoint.id,
+        "now": now,
+        "lease_until": now + timedelta(seconds=lease_seconds),
+        "limit": 1 if endpoint.failures else AT_ONCE,
+    }
+    found = [(events.find(work, row["event_id"]), row["attempts"]) for row in work.conn.execute(CLAIM, values).fetchall()]
+    return [Claimed(endpoint=endpoint, event=event, attempts=attempts) for event, attempts in found if event is not None]
 
 
 def record_delivered(work: Work, made: Claimed, *, answer: int, now: datetime) -> None:

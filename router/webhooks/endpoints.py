@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     "id, url, types, version, old_until, created_at, failures, failing_since, rest_until, disabled_at, disabled_because"
 )
 LIST: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE vendor_id = %s ORDER BY created_at, id"  # noqa: S608 — constant
+GET: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE vendor_id = %s AND id = %s"  # noqa: S608 — the same
 # Delivery begins with what is not yet committed now: whatever was readable before is what `GET /events` is for.
 CREATE: Final = f"""
     INSERT INTO webhook_endpoints (vendor_id, url, types, cursor_xid, cursor_id, created_at)
@@ -125,12 +126,15 @@ def ping(work: Work, endpoint_id: UUID, *, now: datetime) -> None:
     events.append(work, type=EventType.WEBHOOK_PINGED, subject=str(endpoint_id), data={}, now=now)
 
 
+def find(work: Work, endpoint_id: UUID) -> Endpoint | None:
+    """Return one; None when this vendor has no such webhook."""
+    row = work.conn.execute(GET, (work.vendor_id, endpoint_id)).fetchone()
+    return None if row is None else to_endpoint(row)
+
+
 def get(work: Work, endpoint_id: UUID) -> Endpoint:
     """Return one. Raises Refused("unknown_webhook")."""
-    found = next((each for each in list_all(work) if each.id == endpoint_id), None)
-    if found is None:
-        raise Refused("unknown_webhook", "this vendor has no such webhook")
-    return found
+    return _found(work.conn.execute(GET, (work.vendor_id, endpoint_id)).fetchone())
 
 
 def to_endpoint(row: Mapping[str, Any]) -> Endpoint:

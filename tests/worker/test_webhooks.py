@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -13,6 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from router import events
 from router.databases import Databases
@@ -27,6 +33,7 @@ from router.webhooks.deliveries import DISABLED_AFTER, WAITS
 from router.webhooks.endpoints import Endpoint
 from router.webhooks.signing import Signing
 from router.work import unit_of_work
+from soko.clock import utc_now
 from soko.settings import Settings
 from tests.router.api import open_shared_api
 from tests.router.asgi import Client
@@ -263,19 +270,23 @@ def test_who_is_gone_or_fails_for_days_is_disabled_told_of_and_misses_nothing_wh
     assert len(set(receiver.ids)) == 2
 
 
-def test_an_endpoint_that_hangs_delays_no_other_vendor(tools: Tools, vendor_id: VendorId, receiver: Receiver) -> None:
+def test_an_endpoint_that_hangs_delays_no_other_of_its_vendor_or_of_another(
+    tools: Tools, vendor_id: VendorId, receiver: Receiver
+) -> None:
     other = VendorId(DUKA_LA_PILI)
     receiver.go_on.clear()
     with receiving() as quick:
-        hanging, well = subscribe(tools, vendor_id, receiver.url), subscribe(tools, other, quick.url)
+        hanging = subscribe(tools, vendor_id, receiver.url)
+        well = {vendor: subscribe(tools, vendor, quick.url) for vendor in (vendor_id, other)}
         for vendor in (vendor_id, other):
             happen(tools, vendor)
-        while not receiver.came or stand(tools, other, well) != [("delivered", 1, 204)]:  # the suite's own timeout ends this
+        told = [("delivered", 1, 204)]
+        while not receiver.came or any(stand(tools, *each) != told for each in well.items()):  # the suite's own timeout ends this
             sweep(tools, [Job.WEBHOOK])
         assert stand(tools, vendor_id, hanging) == [("sending", 1, None)]
         receiver.go_on.set()
         wait_until(lambda: not deliver_events._busy)
-        assert stand(tools, vendor_id, hanging) == [("delivered", 1, 204)]
+        assert stand(tools, vendor_id, hanging) == told
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -297,12 +308,12 @@ def test_a_ping_goes_to_the_endpoint_that_was_pinged_alone(tools: Tools, vendor_
 def test_a_delivery_whose_worker_was_killed_is_taken_over(
     tools: Tools, vendor_id: VendorId, receiver: Receiver, clock: Clock
 ) -> None:
-    subscribe(tools, vendor_id, receiver.url)
+    endpoint_id = subscribe(tools, vendor_id, receiver.url)
     happen(tools, vendor_id)
     settle(tools.databases, vendor_id)
     with unit_of_work(tools.databases, vendor_id) as work:
         deliveries.plan(work, now=clock())
-        assert len(deliveries.claim(work, now=clock(), lease_seconds=60)) == 1
+        assert len(deliveries.claim(work, endpoint_id, now=clock(), lease_seconds=60)) == 1
     for seconds, came in ((59, 0), (1, 1)):
         clock.now += timedelta(seconds=seconds)
         deliver(tools, vendor_id)
@@ -345,6 +356,62 @@ def test_a_name_that_leads_inside_is_not_connected_to_and_what_was_judged_is_wha
     assert post(f"http://shop.example:{port}/", "127.0.0.1", public_only=False).status == 204
     assert asked == ["shop.example"]
     assert receiver.came[0][0]["host"] == f"shop.example:{port}"
+
+
+@pytest.mark.parametrize(
+    ("host", "trusts", "answer"),
+    [
+        ("hooks.duka.example", "ours", (204, "")),
+        ("other.duka.example", "ours", (None, "certificate is not valid for 'other.duka.example'")),
+        ("hooks.duka.example", "others", (None, "unable to get local issuer certificate")),
+    ],
+)
+def test_over_tls_the_name_is_proven_by_a_certificate_and_the_address_is_the_judged_one(
+    host: str, trusts: str, answer: tuple[int | None, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    authority, server = make_certificates(tmp_path, "hooks.duka.example")
+    if trusts == "ours":
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    webhooks._authorities.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    asked: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    try:
+        came = webhooks.post(
+            f"https://{host}:{receiver.server_port}/hook",
+            headers={"webhook-id": "evt_1"},
+            body=b"{}",
+            public_only=False,
+            look_up=lambda _host, _port: ["127.0.0.1"],
+        )
+    finally:
+        webhooks._authorities.cache_clear()
+    assert (came.status, answer[1] in came.error) == (answer[0], True), came.error
+    assert asked == [host]
+    assert receiver.ids == (["evt_1"] if answer[0] else [])
+
+
+def make_certificates(folder: Path, host: str) -> tuple[Path, Path]:
+    """Write an authority, and the key and certificate that it gives to a host, valid around now."""
+    now = utc_now()
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in ("an authority", host)]
+
+    def build(number: int) -> x509.Certificate:
+        made = x509.CertificateBuilder().subject_name(names[number]).issuer_name(names[0]).public_key(keys[number].public_key())
+        made = made.serial_number(number + 1).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+        if number == 0:
+            return made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(keys[0], SHA256())
+        return made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False).sign(keys[0], SHA256())
+
+    authority, server = folder / "authority.pem", folder / "server.pem"
+    authority.write_bytes(build(0).public_bytes(Encoding.PEM))
+    server.write_bytes(
+        keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + build(1).public_bytes(Encoding.PEM)
+    )
+    return authority, server
 
 
 def test_an_answer_that_never_ends_ends_with_the_call_and_one_that_is_none_is_an_error() -> None:

@@ -1,6 +1,6 @@
 """Deliver a vendor's events to its webhooks: plan, claim, post, record. No transaction is open while we wait for the network.
 
-Each vendor has a thread of its own while it has something to deliver, so that an endpoint that hangs holds up nobody else.
+Each endpoint has a thread of its own while something is due for it, so that one that hangs holds up no other.
 """
 
 import json
@@ -19,12 +19,12 @@ from router.webhooks import deliveries
 from router.webhooks.deliveries import Claimed
 from router.work import unit_of_work
 from worker import webhooks
-from worker.retries import WEBHOOK_LEASE_SECONDS, WEBHOOK_VENDORS
+from worker.retries import WEBHOOK_ENDPOINTS, WEBHOOK_LEASE_SECONDS
 from worker.tools import Tools, held
 from worker.webhooks import Answer
 
 log = structlog.get_logger(__name__)
-_busy: Final[set[VendorId]] = set()
+_busy: Final[set[UUID]] = set()
 _lock: Final = threading.Lock()
 
 
@@ -36,42 +36,55 @@ def run(vendor: str) -> None:
 
 
 def drain(tools: Tools, vendor_id: VendorId) -> None:
-    """See that somebody delivers for this vendor, and do not wait for it. With too many at once the next sweep looks again."""
-    with _lock:
-        if vendor_id in _busy or len(_busy) >= WEBHOOK_VENDORS:
-            return
-        _busy.add(vendor_id)
-    threading.Thread(target=_deliver_alone, args=(tools, vendor_id), name=f"webhooks {vendor_id}", daemon=True).start()
+    """See that somebody delivers to each endpoint, and do not wait for it. With too many at once the next sweep looks again."""
+    for endpoint_id in _plan(tools, vendor_id):
+        with _lock:
+            if endpoint_id in _busy or len(_busy) >= WEBHOOK_ENDPOINTS:
+                continue
+            _busy.add(endpoint_id)
+        threading.Thread(
+            target=_deliver_alone, args=(tools, vendor_id, endpoint_id), name=f"webhook {endpoint_id}", daemon=True
+        ).start()
 
 
 def deliver(tools: Tools, vendor_id: VendorId) -> None:
     """Deliver everything that is due, and wait for it."""
+    for endpoint_id in _plan(tools, vendor_id):
+        _deliver(tools, vendor_id, endpoint_id)
+
+
+def _plan(tools: Tools, vendor_id: VendorId) -> list[UUID]:
     more = True
     while more:
         with unit_of_work(tools.databases, vendor_id) as work:
             more = deliveries.plan(work, now=tools.clock())
-    while claimed := _claim(tools, vendor_id):
+    with unit_of_work(tools.databases, vendor_id) as work:
+        return deliveries.list_due(work, now=tools.clock())
+
+
+def _deliver(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> None:
+    while claimed := _claim(tools, vendor_id, endpoint_id):
         with ThreadPoolExecutor(max_workers=len(claimed)) as pool:
             calls = {pool.submit(_post, tools, vendor_id, each): each for each in claimed}
             for call in as_completed(calls):
                 _record(tools, vendor_id, calls[call], call.result())
 
 
-def _deliver_alone(tools: Tools, vendor_id: VendorId) -> None:
+def _deliver_alone(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> None:
     try:
-        deliver(tools, vendor_id)
+        _deliver(tools, vendor_id, endpoint_id)
     except (Unavailable, Refused) as error:
-        log.warning("webhooks_put_off", vendor_id=str(vendor_id), error=str(error))
+        log.warning("webhooks_put_off", vendor_id=str(vendor_id), webhook_id=str(endpoint_id), error=str(error))
     except Exception as error:
-        log.exception("webhooks_failed", vendor_id=str(vendor_id), error=str(error))
+        log.exception("webhooks_failed", vendor_id=str(vendor_id), webhook_id=str(endpoint_id), error=str(error))
     finally:
         with _lock:
-            _busy.discard(vendor_id)
+            _busy.discard(endpoint_id)
 
 
-def _claim(tools: Tools, vendor_id: VendorId) -> list[Claimed]:
+def _claim(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> list[Claimed]:
     with unit_of_work(tools.databases, vendor_id) as work:
-        return deliveries.claim(work, now=tools.clock(), lease_seconds=WEBHOOK_LEASE_SECONDS)
+        return deliveries.claim(work, endpoint_id, now=tools.clock(), lease_seconds=WEBHOOK_LEASE_SECONDS)
 
 
 def _post(tools: Tools, vendor_id: VendorId, made: Claimed) -> Answer:
