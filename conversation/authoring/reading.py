@@ -14,7 +14,6 @@ from conversation.authoring.nodes import Items, Map, Node, Scalar, find_word
 from conversation.authoring.problems import Problems, Source, suggest
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.expressions import (
-    Expression,
     ExpressionError,
     Template,
     compile_expression,
@@ -62,8 +61,6 @@ class Shared:
     problems: Problems
     languages: tuple[str, ...]
     translations: Mapping[str, Mapping[str, Translation]]
-    compiled: dict[str, Expression] = field(default_factory=dict)  # by source
-    asts: dict[str, jinja.Expr] = field(default_factory=dict)  # by source
     intents: tuple[str, ...] = ()  # what a classifier may answer
     texts: dict[str, Text] = field(default_factory=dict)
     parsed: dict[str, dict[str, jinja.Template]] = field(default_factory=dict)  # place -> language -> AST, for the checks
@@ -243,13 +240,7 @@ class Reader:
         if wanted is not None and not fits(kind, wanted):
             self.add("C3", word, f"{what} is {describe(wanted)}; this is {describe(kind)}")
             return None
-        return Condition(expression=self._compile(word.text), at=word.at), kind
-
-    def _compile(self, source: str) -> Expression:
-        """Each distinct expression is compiled once a bundle."""
-        if source not in self.shared.compiled:
-            self.shared.compiled[source] = compile_expression(self.shared.environment, source)
-        return self.shared.compiled[source]
+        return Condition(expression=compile_expression(self.shared.environment, word.text), at=word.at), kind
 
     def condition(self, node: Node | None, scope: Scope) -> tuple[Condition, jinja.Expr] | None:
         """An `if`, with its AST for narrowing."""
@@ -259,7 +250,7 @@ class Reader:
     def constant(self, node: Scalar, text: str) -> Condition:
         """A word as its own value, where one of a set is expected."""
         quoted = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return Condition(expression=self._compile(quoted), at=node.at)
+        return Condition(expression=compile_expression(self.shared.environment, quoted), at=node.at)
 
     def parse(self, node: Scalar) -> jinja.Expr | None:
         """The AST of an expression, or None when it does not read; no problem is reported."""
@@ -269,9 +260,7 @@ class Reader:
             return None
 
     def _parse(self, node: Scalar) -> jinja.Expr:
-        if node.text not in self.shared.asts:
-            self.shared.asts[node.text] = parse_expression(self.shared.environment, node.text)
-        return self.shared.asts[node.text]
+        return parse_expression(self.shared.environment, node.text)
 
     def _guard(self, node: Scalar, read: Callable[[], T], source: Source | None = None) -> T | None:
         """Run a reading of `node`; a refusal becomes a problem that points into it."""
@@ -319,7 +308,7 @@ class Reader:
     def _template(self, node: Scalar, place: str, scope: Scope) -> tuple[Template, jinja.Template]:
         ast = parse_text(self.shared.environment, node.text)
         check_text(ast, scope, self.catalogue)
-        return compile_text(self.shared.environment, node.text, ast), ast
+        return compile_text(self.shared.environment, node.text), ast
 
     def _check_length(self, node: Scalar, template: Template, language: str, longest: int | None) -> None:
         if template.constant is None or longest is None:

@@ -36,6 +36,7 @@ _HABITS: Final = {  # of other languages
     re.compile("(?<![=!<>])=(?!=)"): "==",
     re.compile("!(?!=)"): "not",
 }
+_BRACKETS: Final = re.compile(r"[(\[{)\]}]")
 _LEAVES: Final = (nodes.TemplateData, nodes.Name)
 _EXPRESSIONS: Final = (
     *_LEAVES, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
@@ -199,9 +200,26 @@ class Template:
         return "".join(written).strip()
 
 
-@lru_cache(maxsize=_KEPT)
+@dataclass(frozen=True, kw_only=True)
+class _Uses:
+    """What a source reads, and its number of parts; those of a loop count for each round."""
+
+    names: frozenset[str]
+    cost: int
+
+
 def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Expr:
     """Parse and refuse. Raises ExpressionError."""
+    return _read_expression(environment, source)[0]
+
+
+def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
+    """Parse and refuse. Raises ExpressionError."""
+    return _read_text(environment, source)[0]
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_expression(environment: ImmutableSandboxedEnvironment, source: str) -> tuple[nodes.Expr, _Uses]:
     if len(source) > LONGEST_EXPRESSION:
         raise ExpressionError(f"this expression has {len(source)} characters; {LONGEST_EXPRESSION} is the most")
     if "}}" in source or "{{" in source or "{%" in source:
@@ -210,30 +228,27 @@ def parse_expression(environment: ImmutableSandboxedEnvironment, source: str) ->
     output = template.body[0] if len(template.body) == 1 else None
     if not isinstance(output, nodes.Output) or len(output.nodes) != 1 or isinstance(output.nodes[0], nodes.TemplateData):
         raise ExpressionError("this is not one expression")
-    _refuse(output.nodes[0], environment, _EXPRESSIONS)
-    return output.nodes[0]
+    return output.nodes[0], _refuse(output.nodes[0], environment, _EXPRESSIONS)
 
 
 @lru_cache(maxsize=_KEPT)
-def parse_text(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Template:
-    """Parse and refuse. Raises ExpressionError."""
+def _read_text(environment: ImmutableSandboxedEnvironment, source: str) -> tuple[nodes.Template, _Uses]:
     if len(source) > LONGEST_TEXT:
         raise ExpressionError(f"this text has {len(source)} characters; {LONGEST_TEXT} is the most")
     if "{" not in source:  # half of all texts: nothing in them moves
-        return nodes.Template([nodes.Output([nodes.TemplateData(source)], lineno=1)], lineno=1)
+        template = nodes.Template([nodes.Output([nodes.TemplateData(source)], lineno=1)], lineno=1)
+        return template, _Uses(names=frozenset(), cost=3)
     template = _parse(environment, source)
-    _refuse(template, environment, (*_EXPRESSIONS, *_TEXTS))
-    return template
+    return template, _refuse(template, environment, (*_EXPRESSIONS, *_TEXTS))
 
 
 @lru_cache(maxsize=_KEPT)
 def compile_expression(environment: ImmutableSandboxedEnvironment, source: str) -> Expression:
     """Parse and refuse; it is compiled at its first use. Raises ExpressionError."""
-    parsed = parse_expression(environment, source)
-    names, cost = _names(parsed), _count(parsed)
+    parsed, uses = _read_expression(environment, source)
     run = cache(lambda: _compile(environment, parsed))
     paths = tuple(sorted(set(_paths(parsed))))
-    return Expression(source=source, names=names, paths=paths, cost=cost, run=lambda names: run()(names))
+    return Expression(source=source, names=uses.names, paths=paths, cost=uses.cost, run=lambda names: run()(names))
 
 
 def _compile(environment: ImmutableSandboxedEnvironment, parsed: nodes.Expr) -> Callable[..., Any]:
@@ -243,24 +258,23 @@ def _compile(environment: ImmutableSandboxedEnvironment, parsed: nodes.Expr) -> 
     return _strict(run)
 
 
-def compile_text(environment: ImmutableSandboxedEnvironment, source: str, parsed: nodes.Template | None = None) -> Template:
-    """Parse (unless it is `parsed` already) and refuse; it is compiled at its first use. Raises ExpressionError."""
-    parsed = parsed or parse_text(environment, source)
+@lru_cache(maxsize=_KEPT)
+def compile_text(environment: ImmutableSandboxedEnvironment, source: str) -> Template:
+    """Parse and refuse; it is compiled at its first use. Raises ExpressionError."""
+    parsed, uses = _read_text(environment, source)
     outputs = [output for output in parsed.body if isinstance(output, nodes.Output)]
     pieces_in = [piece for output in outputs for piece in output.nodes]
     plain = "".join(piece.data for piece in pieces_in if isinstance(piece, nodes.TemplateData))
     moving = len(outputs) < len(parsed.body) or any(not isinstance(piece, nodes.TemplateData) for piece in pieces_in)
-    cost = _count(parsed)
     if not moving:
         constant = plain.strip()
-        return Template(source=source, names=frozenset(), cost=cost, constant=constant, pieces=lambda _names: iter((constant,)))
-    names = _names(parsed)
+        return Template(source=source, names=uses.names, cost=uses.cost, constant=constant, pieces=lambda _: iter((constant,)))
     compiled = cache(lambda: environment.from_string(parsed))
 
     def pieces(names: Mapping[str, JSON]) -> Iterator[str]:
         return compiled().root_render_func(compiled().new_context(dict(names)))
 
-    return Template(source=source, names=names, cost=cost, constant=None, pieces=pieces)
+    return Template(source=source, names=uses.names, cost=uses.cost, constant=None, pieces=pieces)
 
 
 def _strict(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -289,18 +303,10 @@ def _parse(environment: ImmutableSandboxedEnvironment, source: str) -> nodes.Tem
 
 def _open_brackets(source: str) -> int:
     depth = most = 0
-    for char in source:
-        depth += (char in "([{") - (char in ")]}")
+    for bracket in _BRACKETS.findall(source):
+        depth += 1 if bracket in "([{" else -1
         most = max(most, depth)
     return most
-
-
-def _names(node: nodes.Node) -> frozenset[str]:
-    read = {node.name} if isinstance(node, nodes.Name) else set[str]()
-    own: set[str] = set()
-    for name in node.find_all(nodes.Name):
-        (own if name.ctx == "store" else read).add(name.name)
-    return frozenset(read - own)
 
 
 def _paths(node: nodes.Node) -> Iterator[str]:
@@ -325,13 +331,10 @@ def _path(node: nodes.Node) -> str | None:
     return None
 
 
-def _count(node: nodes.Node) -> int:
-    inside = sum(_count(child) for child in node.iter_child_nodes())
-    return 1 + (inside * ROUNDS_ASSUMED if isinstance(node, nodes.For) else inside)
-
-
-def _refuse(root: nodes.Node, environment: ImmutableSandboxedEnvironment, allowed: tuple[type[nodes.Node], ...]) -> None:
-    seen = 0
+def _refuse(root: nodes.Node, environment: ImmutableSandboxedEnvironment, allowed: tuple[type[nodes.Node], ...]) -> _Uses:
+    seen = cost = 0
+    read: set[str] = set()
+    own: set[str] = set()
     open_nodes: list[tuple[nodes.Node, int, bool]] = [(root, 0, False)]
     while open_nodes:
         node, depth, looping = open_nodes.pop()
@@ -339,8 +342,12 @@ def _refuse(root: nodes.Node, environment: ImmutableSandboxedEnvironment, allowe
         if depth > DEEPEST or seen > MOST_NODES:
             raise ExpressionError("this is too long or nested too deeply: split it up", line=node.lineno)
         _refuse_node(node, environment, allowed, looping=looping)
+        cost += ROUNDS_ASSUMED if looping else 1
+        if isinstance(node, nodes.Name):
+            (own if node.ctx == "store" else read).add(node.name)
         inside = looping or isinstance(node, nodes.For)
         open_nodes.extend((child, depth + 1, inside) for child in node.iter_child_nodes())
+    return _Uses(names=frozenset(read - own), cost=cost)
 
 
 def _refuse_node(

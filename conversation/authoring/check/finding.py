@@ -56,17 +56,21 @@ def _parts_of(kind: type) -> tuple[str, ...]:
 
 def written_paths(template: nodes.Template) -> dict[str, nodes.Expr]:
     """Every path that a text writes somewhere ("order.total"), without what belongs to its own loops."""
-    own = {loop.target.name for loop in template.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+    own: set[str] = set()
     found: dict[str, nodes.Expr] = {}
-    for output in template.find_all(nodes.Output):
-        for piece in output.nodes:
+    parts: Iterator[nodes.For | nodes.Output] = template.find_all((nodes.For, nodes.Output))
+    for part in parts:
+        if isinstance(part, nodes.For):
+            own |= {part.target.name} if isinstance(part.target, nodes.Name) else set()
+            continue
+        for piece in part.nodes:
             inner: nodes.Expr | None = piece
             while isinstance(inner, nodes.Filter):
                 inner = inner.node
             path = path_of(inner) if inner is not None else None
-            if path and path.partition(".")[0] not in own:
+            if path:
                 found[path] = piece
-    return found
+    return {path: piece for path, piece in found.items() if path.partition(".")[0] not in own}
 
 
 def entries(node: Node) -> Iterator[tuple[Scalar, Node]]:

@@ -12,7 +12,7 @@ from conversation.engine.types import ListOf, OrNone, Scalar, Type
 
 _NAMED: Final = re.compile(r"(?i)\b(?:password|passkey|secret|api[_-]?key|token|bearer)\b[\"']?\s*[:= ]\s*[\"']?([\w+/=-]{12,})")
 _FIRST_NAME: Final = re.compile(r"""^(?!\s*#).*\bfirst_name:\s*["']?([^\s"',}#][^"',}#\n]*?)["']?\s*(?:[,}#]|$)""")
-_OPAQUE: Final = re.compile(r"\b(?=[\w+/]*\d)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z])[A-Za-z0-9+/]{32,}\b")
+_OPAQUE: Final = re.compile(r"\b(?=[A-Za-z0-9+/]{32})(?=[\w+/]*\d)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z])[A-Za-z0-9+/]{32,}\b")
 
 
 def check_files(problems: Problems) -> None:
