@@ -1,12 +1,14 @@
-"""Reading lists in pages, in the order in which things were made."""
+"""Reading lists in pages, in the order in which things were made; what belongs to a capability, only with it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from router import capabilities
 from router.databases import Databases
 from router.errors import Broken, Refused
 from router.ids import VendorId
@@ -16,30 +18,54 @@ from router.work import Work
 Place = tuple[datetime, UUID]
 VENDOR_COLUMNS: Final = "id, name, isolation_level, language, alert_phone, created_at"
 
-ORDERS: Final = """
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """A statement, and the capability without which a vendor does not get what it reads."""
+
+    needs: str
+    sql: LiteralString
+
+
+ORDERS: Final = Guarded(
+    needs=capabilities.ORDERS,
+    sql="""
     SELECT o.created_at, o.id FROM orders o WHERE o.vendor_id = %(vendor_id)s
       AND (%(status)s::text IS NULL OR o.status = %(status)s)
       AND (%(customer_id)s::uuid IS NULL OR o.customer_id = %(customer_id)s)
       AND (%(at)s::timestamptz IS NULL OR (o.created_at, o.id) > (%(at)s, %(id)s)) ORDER BY o.created_at, o.id LIMIT %(limit)s
-    """
-CUSTOMERS: Final = """
+    """,
+)
+CUSTOMERS: Final = Guarded(
+    needs=capabilities.ORDERS,
+    sql="""
     SELECT id, phone, name, language, created_at FROM customers WHERE vendor_id = %(vendor_id)s AND merged_into IS NULL
       AND (%(phones)s::text[] IS NULL OR phone = ANY(%(phones)s))
       AND (%(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s, %(id)s)) ORDER BY created_at, id LIMIT %(limit)s
-    """
-CUSTOMER: Final = """
+    """,
+)
+CUSTOMER: Final = Guarded(
+    needs=capabilities.ORDERS,
+    sql="""
     SELECT id, phone, name, language, created_at FROM customers WHERE vendor_id = %s AND id = %s AND merged_into IS NULL
-    """
-PAYMENTS: Final = """
+    """,
+)
+PAYMENTS: Final = Guarded(
+    needs=capabilities.MPESA_STK,
+    sql="""
     SELECT id, order_id, amount, receipt, confirmed_by, paid_at, account, unmatched_because FROM payments
     WHERE vendor_id = %(vendor_id)s
       AND (%(order_id)s::uuid IS NULL OR order_id = %(order_id)s) AND (NOT %(unmatched)s OR order_id IS NULL)
       AND (%(at)s::timestamptz IS NULL OR (paid_at, id) > (%(at)s, %(id)s)) ORDER BY paid_at, id LIMIT %(limit)s
-    """
-PAYMENT: Final = """
+    """,
+)
+PAYMENT: Final = Guarded(
+    needs=capabilities.MPESA_STK,
+    sql="""
     SELECT id, order_id, amount, receipt, confirmed_by, paid_at, account, unmatched_because FROM payments
     WHERE vendor_id = %s AND id = %s
-    """
+    """,
+)
 VENDORS: Final = f"""
     SELECT {VENDOR_COLUMNS} FROM vendors
     WHERE %(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s, %(id)s) ORDER BY created_at, id LIMIT %(limit)s
@@ -77,9 +103,10 @@ SET_CAPABILITY: Final = """
     """
 
 
-def list_rows(work: Work, statement: LiteralString, *, after: Place | None, limit: int, **wanted: object) -> list[DictRow]:
-    """Read one row more than `limit`, so that the caller sees whether there are more."""
-    return work.conn.execute(statement, {"vendor_id": work.vendor_id, **_bounds(after, limit), **wanted}).fetchall()
+def list_rows(work: Work, what: Guarded, *, after: Place | None, limit: int, **wanted: object) -> list[DictRow]:
+    """Read one row more than `limit`, so that the caller sees whether there are more. Raises Refused("capability_off")."""
+    capabilities.require(work.databases, work.vendor_id, what.needs)
+    return work.conn.execute(what.sql, {"vendor_id": work.vendor_id, **_bounds(after, limit), **wanted}).fetchall()
 
 
 def list_vendors(databases: Databases, *, after: Place | None, limit: int) -> list[DictRow]:
@@ -129,9 +156,10 @@ def _bounds(after: Place | None, limit: int) -> dict[str, object]:
     return {"at": at, "id": key, "limit": limit + 1}
 
 
-def get_row(work: Work, statement: LiteralString, key: UUID) -> DictRow | None:
-    """Read one row of this vendor; None when it has no such row."""
-    return work.conn.execute(statement, (work.vendor_id, key)).fetchone()
+def get_row(work: Work, what: Guarded, key: UUID) -> DictRow | None:
+    """Read one row of this vendor; None when it has no such row. Raises Refused("capability_off")."""
+    capabilities.require(work.databases, work.vendor_id, what.needs)
+    return work.conn.execute(what.sql, (work.vendor_id, key)).fetchone()
 
 
 def list_capabilities(databases: Databases, vendor_id: VendorId) -> list[DictRow]:

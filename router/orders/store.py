@@ -105,6 +105,15 @@ def get(work: Work, order_id: OrderId) -> Order | None:
     return None if row is None else _order(row)
 
 
+def read(work: Work, order_id: OrderId) -> Order:
+    """Return the order to who asks for it by its id. Raises Refused: capability_off, unknown_order."""
+    capabilities.require(work.databases, work.vendor_id, capabilities.ORDERS)
+    order = get(work, order_id)
+    if order is None:
+        raise Refused("unknown_order", "this vendor has no such order")
+    return order
+
+
 def edit(
     work: Work, *, order_id: OrderId, customer_id: CustomerId, add: Sequence[Want], remove: Sequence[Want], now: datetime
 ) -> Edited | OutOfStock | Locked:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from payments import requests
-from router import catalog, catalog_import
+from router import catalog, catalog_import, listing
 from router.catalog_file import ReadLine
 from router.databases import Databases
 from router.errors import Refused
@@ -53,6 +53,14 @@ def test_without_capabilities_no_function_does_anything(databases: Databases, ve
         "edit": lambda work: store.edit(work, order_id=draft, customer_id=customer_id, add=WANT, remove=[], now=now),
         "confirm": lambda work: store.confirm(work, order_id=draft, now=now),
         "amend": lambda work: store.amend(work, order_id=confirmed, new_order_id=OrderId(uuid4()), now=now),
+        "read": lambda work: store.read(work, confirmed),
+        "list orders": lambda work: listing.list_rows(work, listing.ORDERS, after=None, limit=1, status=None, customer_id=None),
+        "list customers": lambda work: listing.list_rows(work, listing.CUSTOMERS, after=None, limit=1, phones=None),
+        "list payments": lambda work: listing.list_rows(
+            work, listing.PAYMENTS, after=None, limit=1, order_id=None, unmatched=False
+        ),
+        "customer": lambda work: listing.get_row(work, listing.CUSTOMER, customer_id),
+        "payment": lambda work: listing.get_row(work, listing.PAYMENT, uuid4()),
         "write": lambda work: catalog_import.write_lines(work.databases, vendor_id, [line]),
     }
     for name, function in functions.items():
@@ -71,6 +79,6 @@ def test_without_capabilities_no_function_does_anything(databases: Databases, ve
         asked = conn.execute("SELECT capability_key, times FROM capability_denials ORDER BY 1").fetchall()
     assert [(row["capability_key"], row["times"]) for row in asked] == [
         ("commerce.catalog", 1),
-        ("commerce.orders", 4),
-        ("payments.mpesa_stk", 1),
+        ("commerce.orders", 8),
+        ("payments.mpesa_stk", 3),
     ]
