@@ -46,7 +46,7 @@ OPS: Final[Mapping[str, Personal]] = {
         },
     ),
     "domain_events": Personal(
-        rows="subject = ANY(%(subjects)s)",
+        rows="(subject = ANY(%(subjects)s) OR data ->> 'account' = ANY(%(names)s))",
         becomes={
             "data": _only(
                 "number",
@@ -98,11 +98,20 @@ OPS: Final[Mapping[str, Personal]] = {
     ),
     # What somebody typed as the account may be a name, and so may an operator's reason.
     "payments": Personal(
-        rows="(intent_id = ANY(%(intents)s) OR order_id = ANY(%(orders)s) OR payer = ANY(%(names)s))",
+        rows="""(intent_id = ANY(%(intents)s) OR order_id = ANY(%(orders)s) OR payer = ANY(%(names)s)
+          OR account = ANY(%(names)s))""",
         becomes={
             "payer": "NULL",
             "account": "NULL",
             "assigned_because": "CASE WHEN assigned_because IS NOT NULL THEN 'erased' END",
+        },
+    ),
+    # Stored without the payer's names and phone (payments.by_hand.without_person), but somebody may type theirs as the account.
+    "money_reports": Personal(
+        rows=f"(handled_at IS NOT NULL AND {_NAMED_IN.format('body')})",
+        becomes={
+            "body": "'erased:' || id",
+            "body_sha256": "sha256(convert_to('erased:' || id, 'UTF8'))",
         },
     ),
     # M-Pesa's CheckoutRequestID ends with the phone.
@@ -188,8 +197,7 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "payment_intents": frozenset({"account_ref", "status", "reason"}),
     "c2b_addresses": frozenset({"token_sha256"}),
     "capability_denials": frozenset({"capability_key"}),
-    # Stored without the payer's names and phone: payments.by_hand.without_person
-    "money_reports": frozenset({"channel", "body", "body_sha256", "peer", "verdict"}),
+    "money_reports": frozenset({"channel", "peer", "verdict"}),
     "payments": frozenset({"receipt", "confirmed_by", "unmatched_because", "assigned_by"}),
     "shelves": frozenset({"digest", "items"}),
     "stk_attempts": frozenset(

@@ -19,6 +19,7 @@ from router.events import EventType
 from router.ids import CustomerId, OrderId, VendorId
 from router.orders import store as orders
 from router.persons import Personal
+from router.phones import MOBILE
 from router.work import Work, unit_of_work
 
 Who: TypeAlias = "str | CustomerId"  # a phone, 12 digits, or a customer's id
@@ -29,13 +30,13 @@ SCAN_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"  # rows without a c
 # All rows that stand for one person: those merged into one another.
 PERSON: Final = """
     WITH RECURSIVE person AS (
-      SELECT id, phone, bsuid, merged_into FROM customers
+      SELECT id, phone, bsuid, merged_into, erased_at FROM customers
       WHERE vendor_id = %(vendor_id)s AND (phone = ANY(%(phones)s) OR id = %(id)s::uuid)
       UNION
-      SELECT c.id, c.phone, c.bsuid, c.merged_into FROM customers c
+      SELECT c.id, c.phone, c.bsuid, c.merged_into, c.erased_at FROM customers c
       JOIN person p ON c.merged_into = p.id OR c.id = p.merged_into WHERE c.vendor_id = %(vendor_id)s
     )
-    SELECT id, phone, bsuid FROM person
+    SELECT id, phone, bsuid, erased_at FROM person
     """
 BELONGINGS: Final = """
     SELECT
@@ -83,11 +84,15 @@ class Erased:
 
 @dataclass(frozen=True, kw_only=True)
 class _Person:
-    """The rows that stand for one person at one vendor; `names`: their phone and user id, in every form."""
+    """The rows that stand for one person at one vendor; `names`: their phone and user id, in every form.
+
+    `known`: the customers who were not erased before.
+    """
 
     vendor_id: VendorId
     names: Sequence[str]
     customers: Sequence[CustomerId]
+    known: Sequence[CustomerId]
     conversations: Sequence[UUID] = ()
     orders: Sequence[UUID] = ()
     intents: Sequence[UUID] = ()
@@ -128,7 +133,7 @@ def erase(databases: Databases, vendor_id: VendorId, who: Who, *, now: datetime)
             orders.cancel(work, order_id=OrderId(row["id"]), reason=persons.ERASED, now=now)
         person = _with_belongings(work.conn, person)  # once more: until the locks were ours a turn could add to them
         counted = _write(work.conn, persons.OPS, person.values(now))
-        for customer_id in person.customers:
+        for customer_id in person.known:
             events.append(work, type=EventType.CUSTOMER_ERASED, subject=str(customer_id), data={"rows": counted}, now=now)
         if databases.target_of(vendor_id) != SHARED:
             with databases.left_behind(vendor_id) as conn:
@@ -168,10 +173,12 @@ def _find(work: Work, who: Who) -> _Person:
     phones = [] if phone is None else work.databases.forms(phone)
     rows = work.conn.execute(PERSON, {"vendor_id": work.vendor_id, "phones": phones, "id": key}).fetchall()
     names = sorted({row[name] for row in rows for name in ("phone", "bsuid") if row[name]} | ({phone} if phone else set()))
+    names += [f"0{name[3:]}" for name in names if MOBILE.fullmatch(name)]  # as people type it
     person = _Person(
         vendor_id=work.vendor_id,
         names=[form for name in names for form in work.databases.forms(name)],
         customers=tuple(CustomerId(row["id"]) for row in rows),
+        known=tuple(CustomerId(row["id"]) for row in rows if row["erased_at"] is None),
     )
     return _with_belongings(work.conn, person)
 

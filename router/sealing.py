@@ -53,16 +53,18 @@ MOVE_MSISDN: Final = """
     )
     UPDATE payment_intents SET msisdn = %(now)s WHERE vendor_id = %(vendor_id)s AND msisdn = ANY(%(before)s)
     """
-CALLBACKS: Final = "SELECT id, body FROM callbacks WHERE vendor_id = %(vendor_id)s AND body ~ %(open)s"
-MOVE_CALLBACK: Final = """
-    UPDATE callbacks SET body = %(body)s, body_sha256 = sha256(convert_to(%(body)s, 'UTF8'))
+# What M-Pesa sent has a hash beside it.
+AS_IT_CAME: Final = ("callbacks", "money_reports")
+BODIES: Final = sql.SQL("SELECT id, body FROM {} WHERE vendor_id = %(vendor_id)s AND body ~ %(open)s")
+MOVE_BODY: Final = sql.SQL("""
+    UPDATE {} SET body = %(body)s, body_sha256 = sha256(convert_to(%(body)s, 'UTF8'))
     WHERE vendor_id = %(vendor_id)s AND id = %(id)s
-    """
+    """)
 
 
 def seal_again(databases: Databases, vendor_id: VendorId) -> dict[str, int]:
     """Seal a vendor's rows by the key of now, one transaction a table. Returns how many rows of each were written."""
-    counted = dict.fromkeys((*OPS, "payment_intents", "callbacks"), 0)
+    counted = dict.fromkeys((*OPS, "payment_intents", *AS_IT_CAME), 0)
     places = [databases.ops] if databases.target_of(vendor_id) == SHARED else [databases.ops, databases.left_behind]
     for place in places:
         for table, columns in OPS.items():
@@ -70,7 +72,8 @@ def seal_again(databases: Databases, vendor_id: VendorId) -> dict[str, int]:
                 counted[table] += _rewrite(databases, conn, table, columns, vendor_id)
         with place(vendor_id) as conn:
             counted["payment_intents"] += _move_msisdns(databases, conn, vendor_id)
-            counted["callbacks"] += _move_callbacks(databases, conn, vendor_id)
+            for table in AS_IT_CAME:
+                counted[table] += _move_bodies(databases, conn, table, vendor_id)
     return {table: count for table, count in counted.items() if count}
 
 
@@ -127,8 +130,9 @@ def _move_msisdns(databases: Databases, conn: Connection[DictRow], vendor_id: Ve
     return moved
 
 
-def _move_callbacks(databases: Databases, conn: Connection[DictRow], vendor_id: VendorId) -> int:
-    rows = conn.execute(CALLBACKS, {"vendor_id": vendor_id, **_patterns(databases)}).fetchall()
+def _move_bodies(databases: Databases, conn: Connection[DictRow], table: str, vendor_id: VendorId) -> int:
+    rows = conn.execute(BODIES.format(sql.Identifier(table)), {"vendor_id": vendor_id, **_patterns(databases)}).fetchall()
+    move = MOVE_BODY.format(sql.Identifier(table))
     for row in rows:
-        conn.execute(MOVE_CALLBACK, {"vendor_id": vendor_id, "id": row["id"], "body": databases.hide(row["body"])})
+        conn.execute(move, {"vendor_id": vendor_id, "id": row["id"], "body": databases.hide(row["body"])})
     return len(rows)

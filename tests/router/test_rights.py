@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, SmallInteger, Uuid
 
 from conversation.whatsapp.inbound import DeliveryStatus, StatusUpdate, Text
+from payments import by_hand
 from router import channels, conversations, migrating, persons, rights
 from router.databases import Databases
 from router.errors import Broken, Refused, Unavailable
 from router.ids import VendorId
-from router.payment_intents import callbacks
+from router.payment_intents import callbacks, reports
 from router.revisions import Which
 from router.seeding import DUKA_LA_PILI, MAMA_DUKA
 from router.tables.registries import Xid8
@@ -23,6 +24,7 @@ from soko.settings import Settings
 from tests.conversation.test_kept_turns import MPESA, PAID
 from tests.conversation.test_turn import Chat
 from tests.operator import operating
+from tests.payments.bodies import c2b
 from tests.router.api import open_shared_api
 from tests.router.asgi import Client
 from tests.router.test_http import HEADERS
@@ -85,6 +87,13 @@ def leave_traces(databases: Databases, vendor_id: VendorId) -> None:
         row = work.conn.execute("SELECT id FROM payment_intents").fetchone()
         assert row is not None
         callbacks.keep_callback(work, row["id"], body=f"{PHONE} ws_CO_201120261230000{PHONE[-9:]}", peer=None)
+        shortcode = work.conn.execute("SELECT id FROM vendor_shortcodes").fetchone()
+        assert shortcode is not None
+        for receipt, account in (("RKTQDM7W61", PHONE), ("RKTQDM7W62", f"0{PHONE[3:]}")):
+            reports.keep(work, shortcode["id"], reports.Channel.C2B, body=c2b(account, receipt=receipt), peer=None, now=LATER)
+    while by_hand.settle_next_report(databases, vendor_id=vendor_id, now=LATER + by_hand.PROMPT_EXPLAINS):
+        pass
+    with unit_of_work(databases, vendor_id) as work:
         work.conn.execute("UPDATE callbacks SET handled_at = received_at, verdict = 'x' WHERE handled_at IS NULL")
 
 
@@ -184,6 +193,9 @@ def test_an_erasure_leaves_the_books_and_nobody_in_them(lived: Databases, vendor
     again = rights.erase(lived, vendor_id, erased.customers[0], now=LATER)
     assert again.customers == erased.customers
     assert books(lived) == before
+    with unit_of_work(lived, vendor_id) as work:
+        told = work.conn.execute("SELECT id FROM domain_events WHERE type = 'customer_erased'").fetchall()
+    assert len(told) == len(events), "a repeat tells nobody again"
 
 
 def test_who_was_erased_and_writes_again_is_somebody_new(databases: Databases, vendor_id: VendorId, now: datetime) -> None:
