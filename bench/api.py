@@ -14,11 +14,12 @@ from typing import Final
 
 import uvicorn
 
-from router.databases import Databases
 from router.http.api import Api
 from router.http.page import build_app
 from router.rate_limits import PER_MINUTE, RateLimits
 from router.seeding import MAMA_DUKA
+from router.webhooks.signing import Signing
+from soko.assembly import open_databases
 from soko.embedded import engines
 from soko.settings import Settings
 from soko.up import prepare
@@ -42,15 +43,15 @@ def main() -> None:
         settings = Settings(_env_file=None, home=Path(home))
         with engines(settings) as urls, socket.create_server(("127.0.0.1", 0)) as listening:
             prepare(settings, urls)
-            databases = Databases(platform_url=urls.platform, ops_url=urls.ops, resolve_secret=settings.open_secret)
-            app = build_app(Api(databases=databases, limits=RateLimits(None, UNLIMITED)))
-            server = _Server(uvicorn.Config(app, log_level="warning"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-            thread.start()
-            code, told = _attack(f"http://127.0.0.1:{listening.getsockname()[1]}/openapi.json", examples, Path(home))
-            server.should_exit = True
-            thread.join()
-            databases.close()
+            with open_databases(settings, urls) as databases:
+                signing = Signing(open_keys=settings.open_webhook_keys)
+                app = build_app(Api(databases=databases, limits=RateLimits(None, UNLIMITED), signing=signing))
+                server = _Server(uvicorn.Config(app, log_level="warning"))
+                thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+                thread.start()
+                code, told = _attack(f"http://127.0.0.1:{listening.getsockname()[1]}/openapi.json", examples, Path(home))
+                server.should_exit = True
+                thread.join()
     if code:
         raise SystemExit(code)
     _write(told, examples)

@@ -316,7 +316,7 @@ class DarajaClient:
         """
         token = self._token(credentials)
         if self._rates is not None and not self._rates.take_push(self._host, credentials):
-            raise Unavailable("M-Pesa takes no more calls of this shortcode for now: the prompt waits its turn")
+            raise Unavailable("no place among the calls of this shortcode for now: the prompt waits its turn")
         return token
 
     def _token(self, credentials: Credentials) -> SecretStr:

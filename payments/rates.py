@@ -1,10 +1,12 @@
 """How often we may call Daraja for one consumer key: Safaricom answers more than that with "Spike arrest violation".
 
-Counted in Redis over all processes. Without Redis, or while it is away, each process counts for itself, and a push goes on.
+Counted in Redis over all processes. While it is away no push goes: it waits, unsent, and a query is counted by its own process.
+An installation without Redis is one process, which counts for itself.
 Source: 429 and 500.003.02 of the Daraja 3.0 portal, read 2025-12-28; the sandbox allows five calls a minute.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 import redis
@@ -33,12 +35,12 @@ class Rates:
         self._shared = MovingWindowRateLimiter(RedisStorage("redis://", connection_pool=pool)) if pool is not None else None
 
     def take_push(self, host: str, credentials: Credentials) -> bool:
-        """Take a place for a push; False when the minute is full, and the push waits."""
-        return self._take(_key(host, credentials), free=1)
+        """Take a place for a push; False when the minute is full or nobody can tell, and the push waits."""
+        return self._take(self._limiters()[:1], _key(host, credentials), free=1)
 
     def take_query(self, host: str, credentials: Credentials) -> bool:
         """Take a place for a query; False when what is left is for pushes."""
-        return self._take(_key(host, credentials), free=1 + self._kept_for_pushes)
+        return self._take(self._limiters(), _key(host, credentials), free=1 + self._kept_for_pushes)
 
     def rest(self, host: str, credentials: Credentials) -> None:
         """Call no more for a minute: Daraja said that we call too often."""
@@ -49,8 +51,8 @@ class Rates:
             except redis.RedisError as error:
                 log.warning("rates_unavailable", error=type(error).__name__)
 
-    def _take(self, key: str, *, free: int) -> bool:
-        for limiter in self._limiters():
+    def _take(self, limiters: Iterable[MovingWindowRateLimiter], key: str, *, free: int) -> bool:
+        for limiter in limiters:
             try:
                 return limiter.test(REST, key) and limiter.test(self._minute, key, cost=free) and limiter.hit(self._minute, key)
             except redis.RedisError as error:

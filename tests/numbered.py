@@ -28,7 +28,7 @@ class Numbered:
                 continue
             for node in ast.parse(source).body:
                 if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                    for number in self._numbers(node):
+                    for number in dict.fromkeys(self._numbers(node)):
                         found[number].append(f"{path.relative_to(ROOT / 'tests')}: {node.name}")
         return found
 

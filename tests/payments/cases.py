@@ -51,7 +51,7 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     43: ("an address that is not listed; X-Forwarded-For made up", "403, told in the trail, nothing moves"),
     44: ("a body too large, too deep, no JSON; GET", "4xx"),
     45: ("the database is away", "on disk, 200, replayed"),
-    46: ("Redis is away", "callbacks are stored; the gates are rows and hold; each process paces its pushes (decision 0157)"),
+    46: ("Redis is away", "no prompt is sent until it is back; callbacks are stored"),
     47: ("thirty PAYs at once with two vendors", "three intents"),
     48: ("either side of midnight in Nairobi; midnight UTC", "two days; one day"),
     49: ("amounts M-Pesa does not move", "refused"),

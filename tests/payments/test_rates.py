@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+import redis
 
 from payments.access_token import AccessTokens
 from payments.daraja import DarajaClient
@@ -13,14 +14,15 @@ from tests.payments.test_access_token import HOST, credentials
 Make = Callable[[int], Rates]
 
 
-@pytest.fixture(params=["redis", "alone", "redis is away"])
+@pytest.fixture(params=["redis", "alone"])
 def make(request: pytest.FixtureRequest, redis_url: str) -> Make:
-    urls = {"redis": redis_url, "redis is away": "redis://127.0.0.1:9/0"}
-    url = urls.get(request.param)
-    return lambda per_minute: Rates(connect(url, timeout_seconds=0.2) if url else None, per_minute=per_minute)
+    return lambda per_minute: Rates(connect(redis_url) if request.param == "redis" else None, per_minute=per_minute)
 
 
-@pytest.mark.case(46)
+def away() -> redis.Redis:
+    return connect("redis://127.0.0.1:9/0", timeout_seconds=0.2)
+
+
 def test_a_minute_has_so_many_pushes_and_no_more(make: Make) -> None:
     rates = make(3)
     assert [rates.take_push(HOST, credentials()) for _ in range(5)] == [True, True, True, False, False]
@@ -47,6 +49,35 @@ def test_two_processes_count_together(redis_url: str) -> None:
     one, two = (Rates(connect(redis_url), per_minute=2) for _ in range(2))
     assert [one.take_push(HOST, credentials()), two.take_push(HOST, credentials())] == [True, True]
     assert [one.take_push(HOST, credentials()), two.take_push(HOST, credentials())] == [False, False]
+
+
+@pytest.mark.case(46)
+def test_case_46_while_redis_is_away_no_prompt_is_sent_and_the_customer_is_told_to_wait(
+    open_shop: Shop, mpesa: Mpesa, redis_url: str
+) -> None:
+    def client(to: redis.Redis) -> DarajaClient:
+        return DarajaClient(base_url=mpesa.url, tokens=AccessTokens(to), rates=Rates(to, per_minute=60))
+
+    intent = open_shop.consented()
+    while_away, back = client(away()), client(connect(redis_url))
+    while open_shop.push(while_away):
+        pass
+    assert open_shop.states(intent.id) == ("consented", "prepared", "CONFIRMED")
+    assert open_shop.progress() == ["mpesa_busy"]
+    open_shop.clock.advance(seconds=11)
+    assert open_shop.push(back)
+    assert open_shop.states(intent.id)[1] == "accepted"
+    assert len(mpesa.posts()) == 1
+    for each in (while_away, back):
+        each.close()
+
+
+def test_while_redis_is_away_a_process_counts_its_own_queries_and_rests_by_itself() -> None:
+    rates = Rates(away(), per_minute=4)
+    assert [rates.take_query(HOST, credentials()) for _ in range(4)] == [True, True, True, False]
+    other = Rates(away(), per_minute=4)
+    other.rest(HOST, credentials())
+    assert not other.take_query(HOST, credentials())
 
 
 def limited(mpesa: Mpesa, per_minute: int) -> DarajaClient:

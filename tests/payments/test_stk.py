@@ -224,7 +224,6 @@ def test_a_pay_of_exactly_five_minutes_is_still_acted_on(open_shop: Shop, mpesa:
     assert open_shop.states(intent.id)[0] == "processing"
 
 
-@pytest.mark.case(46)  # here, as in this whole file, there is no Redis
 def test_a_phone_shows_one_prompt_at_a_time(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="never")
     first, second = open_shop.consented(), open_shop.consented(total=215)
