@@ -11,7 +11,7 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     3: ("“pay now”, “PAYE”, a sticker", "no prompt"),
     4: ("the PAY of another customer", "refused, by the code and by the database"),
     5: ("a PAY older than what it would pay for", "refused"),
-    6: ("a PAY that nobody acted on for five minutes", "no prompt, and the customer is told"),
+    6: ("a PAY after the order expired, or that nobody acted on for five minutes", "no prompt, and the customer is told"),
     7: ("one PAY for two orders", "one of them only"),
     8: ("twenty workers take the same attempt", "one POST"),
     9: ("one attempt claimed again and again", "one claim wins"),

@@ -117,6 +117,7 @@ def test_an_intent_that_no_pay_allows_is_refused(shop: Shop, ordered: Ordered, c
 
 
 @pytest.mark.parametrize("text", ["pay now", "PAYE", "lipa", "2 unga"])
+@pytest.mark.case(3)
 def test_no_intent_without_the_word_pay(shop: Shop, ordered: Ordered, text: str) -> None:
     refused(shop, INSERT_INTENT, row_of(shop, ordered, shop.say(ordered, text)), "foreign key")
 
@@ -127,6 +128,7 @@ def test_no_intent_by_the_pay_of_another_customer(shop: Shop, ordered: Ordered) 
     refused(shop, INSERT_INTENT, row_of(shop, ordered, shop.say(other)), "foreign key")
 
 
+@pytest.mark.case(5)
 def test_no_intent_by_a_pay_older_than_the_order(shop: Shop, ordered: Ordered) -> None:
     message_id = shop.say(ordered)
     shop.clock.advance(seconds=1)
@@ -134,6 +136,7 @@ def test_no_intent_by_a_pay_older_than_the_order(shop: Shop, ordered: Ordered) -
     refused(shop, INSERT_INTENT, row_of(shop, later, message_id), "older than the order")
 
 
+@pytest.mark.case(7)
 def test_no_intent_by_a_pay_that_was_used(shop: Shop) -> None:
     used = shop.consented()
     later = shop.order()
