@@ -22,6 +22,7 @@ from payments.access_token import AccessToken, AccessTokens
 from payments.credentials import Credentials
 from payments.rates import Rates
 from payments.result_codes import Outcome, meaning_of, parse_code
+from payments.skew import warn_of_skew
 from router.errors import Unavailable
 
 NAIROBI: Final = ZoneInfo("Africa/Nairobi")
@@ -109,9 +110,10 @@ class NotAsked:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """The HTTP answer to something that is neither a push nor a query, unread."""
+    """The HTTP answer to something that is no push, unread. `date`: when it was given, as its header says."""
 
     status: int
+    date: str | None
     body: bytes
 
 
@@ -330,13 +332,17 @@ class DarajaClient:
             return Rejected(code="not_sent", text=type(error).__name__)  # no connection, so nothing was sent
         except httpx.HTTPError as error:
             return Ambiguous(reason=type(error).__name__)
+        warn_of_skew(answer.headers.get("date"), request.at)
         self._heed(answer, credentials, token)
         return judge_push(answer.status_code, answer.content)
 
     def query(self, question: StkQuestion, credentials: Credentials) -> Answered | NoAnswer | NotAsked:
         """Ask what became of a prompt."""
         told = self._ask("POST", self._query_path, query_body(question, credentials), credentials)
-        return judge_query(told.status, told.body, question.checkout_request_id) if isinstance(told, Told) else told
+        if not isinstance(told, Told):
+            return told
+        warn_of_skew(told.date, question.at)
+        return judge_query(told.status, told.body, question.checkout_request_id)
 
     def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> Told | NoAnswer | NotAsked:
         """Register an address, or fetch what was paid. The portal says GET of the Pull query, with a body: a setting."""
@@ -356,7 +362,7 @@ class DarajaClient:
         read = read_json(answer.content)
         if read is not None and _is_spike_arrest(answer.status_code, read):
             return NotAsked(reason=f"HTTP {answer.status_code}: M-Pesa says that we call too often")
-        return Told(status=answer.status_code, body=answer.content)
+        return Told(status=answer.status_code, date=answer.headers.get("date"), body=answer.content)
 
     def _post(self, path: str, body: Mapping[str, str | int], token: SecretStr) -> httpx.Response:
         return self._http.post(path, json=body, headers=_bearer(token))

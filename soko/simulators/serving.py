@@ -137,6 +137,7 @@ class _Server(uvicorn.Server):
                 loop="asyncio",
                 lifespan="off",
                 access_log=False,
+                date_header=False,
                 log_level="critical",  # a connection dropped on purpose is an error to uvicorn, and a scenario to us
                 timeout_graceful_shutdown=1,
             )

@@ -65,7 +65,7 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     57: ("paid by hand before the prompt leaves", "paid, nothing is sent; a later PAY is refused"),
     58: ("an account by hand that names no order", "listed, told to the vendor, assigned by a person"),
     59: ("too little or too much by hand", "never paid by it; a person looks"),
-    60: ("a host in another time zone", "Daraja reads Nairobi time"),
+    60: ("a host in another time zone; a clock that is minutes off", "Daraja reads Nairobi time; the operator is told"),
     61: ("the same amount to one phone within two minutes", "the second waits, prepared"),
     62: ("somebody moves a paid intent back", "the database refuses"),
     63: ("a callback address with a banned word", "the start is refused"),

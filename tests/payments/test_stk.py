@@ -3,12 +3,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from payments import stk
 from payments.access_token import AccessTokens
@@ -25,7 +26,7 @@ from router.payment_intents.attempts import InTheWay
 from router.work import unit_of_work
 from tests.operator import operating
 from tests.payments.conftest import Mpesa
-from tests.payments.shop import Answers, Shop
+from tests.payments.shop import Answers, Clock, Shop
 
 
 def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
@@ -544,3 +545,16 @@ def test_case_14_a_push_that_was_not_taken_and_not_answered_goes_to_a_person(sho
         assert shop.states(intent.id)[0] == "needs_review"
         assert not shop.push(client)
         client.close()
+
+
+@pytest.mark.case(60)
+@pytest.mark.parametrize(("minutes", "told"), [(-5, [-300]), (0, []), (5, [300])])
+def test_case_60_a_clock_that_is_minutes_off_is_told_to_the_operator(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient, minutes: int, told: list[int]
+) -> None:
+    mpesa.script(callback="never")
+    wrong = replace(open_shop, clock=Clock(open_shop.clock() + timedelta(minutes=minutes)))
+    wrong.consented()
+    with capture_logs() as lines:
+        assert wrong.push(daraja)
+    assert [line["ahead_seconds"] for line in lines if line["event"] == "clock_skewed"] == told

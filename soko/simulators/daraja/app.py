@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soko.clock import utc_now
 from soko.simulators.daraja.forging import Forgery
@@ -60,10 +62,26 @@ def build_app(
     app = FastAPI(title="Daraja", openapi_url=None)
     app.state.simulator = network
     app.state.request_log = network.requests
+    app.add_middleware(_Dated, clock=clock)
     app.include_router(_admin_routes(network))
     app.include_router(build_phone_page())
     app.include_router(_daraja_routes(network))
     return app
+
+
+class _Dated:
+    """Gives every answer the simulator's own time, as any web server gives its own."""
+
+    def __init__(self, app: ASGIApp, clock: Callable[[], datetime]) -> None:
+        self._app, self._clock = app, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"date", format_datetime(self._clock(), usegmt=True).encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
 
 
 def _daraja_routes(network: Network) -> APIRouter:
