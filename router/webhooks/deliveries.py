@@ -15,10 +15,9 @@ from router.work import Work
 
 # Seconds before the 2nd, 3rd … attempt, as Standard Webhooks advises; then the delivery has failed.
 WAITS: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-MOST_REST_SECONDS: Final = 300  # an endpoint that fails is tried with one delivery at a time, and no oftener than this in the end
+MOST_REST_SECONDS: Final = 300  # an endpoint that fails is asked no oftener than this in the end
 MOST_ASKED_SECONDS: Final = 3600  # of what Retry-After asks for
 DISABLED_AFTER: Final = timedelta(days=5)
-AT_ONCE: Final = 8  # deliveries to one endpoint
 FAN_OUT: Final = 200  # events looked at in one transaction
 
 HUNGRY: Final = """
@@ -33,18 +32,32 @@ PLAN: Final = """
 GO_ON: Final = """
     UPDATE webhook_endpoints SET cursor_xid = %s::numeric::text::xid8, cursor_id = %s WHERE vendor_id = %s AND id = %s
     """
+# Whom something is due to and nobody is just delivering to.
 DUE: Final = """
-    SELECT DISTINCT endpoint_id FROM webhook_deliveries
-    WHERE vendor_id = %s AND status IN ('pending', 'sending') AND due_at <= %s
+    SELECT id FROM webhook_endpoints w
+    WHERE vendor_id = %(vendor_id)s AND disabled_at IS NULL AND coalesce(rest_until, %(now)s) <= %(now)s
+      AND EXISTS (SELECT FROM webhook_deliveries d WHERE d.vendor_id = %(vendor_id)s AND d.endpoint_id = w.id
+        AND d.status IN ('pending', 'sending') AND d.due_at <= %(now)s)
+      AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.vendor_id = %(vendor_id)s AND d.endpoint_id = w.id
+        AND d.status = 'sending' AND d.due_at > %(now)s)
+    ORDER BY id
     """
+# What is being sent is the lease of its endpoint, until `due_at`: then whoever had it is dead, and it goes first.
 CLAIM: Final = """
-    WITH due AS (
-      SELECT event_id FROM webhook_deliveries
-      WHERE vendor_id = %(vendor_id)s AND endpoint_id = %(endpoint_id)s AND status IN ('pending', 'sending') AND due_at <= %(now)s
-      ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    WITH held AS (
+      SELECT event_id, due_at FROM webhook_deliveries
+      WHERE vendor_id = %(vendor_id)s AND endpoint_id = %(endpoint_id)s AND status = 'sending'
+    ), next AS (
+      SELECT event_id FROM held WHERE due_at <= %(now)s
+      UNION ALL (
+        SELECT event_id FROM webhook_deliveries
+        WHERE vendor_id = %(vendor_id)s AND endpoint_id = %(endpoint_id)s AND status = 'pending' AND due_at <= %(now)s
+          AND NOT EXISTS (SELECT FROM held)
+        ORDER BY event_id LIMIT 1)
     )
     UPDATE webhook_deliveries d SET status = 'sending', due_at = %(lease_until)s, attempts = attempts + 1
-    FROM due WHERE d.vendor_id = %(vendor_id)s AND d.endpoint_id = %(endpoint_id)s AND d.event_id = due.event_id
+    FROM next WHERE d.vendor_id = %(vendor_id)s AND d.endpoint_id = %(endpoint_id)s AND d.event_id = next.event_id
+      AND d.status IN ('pending', 'sending')
     RETURNING d.event_id, d.attempts
     """
 DELIVERED: Final = """
@@ -86,7 +99,7 @@ FORGET: Final = """
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """A delivery that nobody else makes until its lease ends; `attempts` with this one."""
+    """A delivery to an endpoint that nobody else delivers to until its lease ends; `attempts` with this one."""
 
     endpoint: Endpoint
     event: Event
@@ -107,9 +120,8 @@ class Delivery:
     ended_at: datetime | None
 
 
-def plan(work: Work, *, now: datetime) -> bool:
-    """Note for each endpoint what it wants of the next events, once; True: there may be more."""
-    more = False
+def plan(work: Work, *, now: datetime) -> None:
+    """Note for each endpoint what it wants of the next events, once."""
     for row in work.conn.execute(HUNGRY, (work.vendor_id,)).fetchall():
         place = events.Cursor(xid=int(row.pop("cursor_xid")), id=row.pop("cursor_id"))
         endpoint = to_endpoint(row)
@@ -118,29 +130,27 @@ def plan(work: Work, *, now: datetime) -> bool:
             wanted = [event.id for event in found if endpoint.wants(event)]
             work.conn.execute(PLAN, (work.vendor_id, endpoint.id, now, wanted))
             work.conn.execute(GO_ON, (found[-1].cursor.xid, found[-1].cursor.id, work.vendor_id, endpoint.id))
-        more = more or len(found) == FAN_OUT
-    return more
 
 
 def list_due(work: Work, *, now: datetime) -> list[UUID]:
-    """Name the endpoints that deliveries are due for, whether or not one of them rests."""
-    return [row["endpoint_id"] for row in work.conn.execute(DUE, (work.vendor_id, now))]
+    """Name the endpoints that something is due to now."""
+    return [row["id"] for row in work.conn.execute(DUE, {"vendor_id": work.vendor_id, "now": now})]
 
 
-def claim(work: Work, endpoint_id: UUID, *, now: datetime, lease_seconds: float) -> list[Claimed]:
-    """Take some of what is due for one endpoint; a single one when it fails, and none while it rests."""
-    endpoint = endpoints.find(work, endpoint_id)
+def claim(work: Work, endpoint_id: UUID, *, now: datetime, lease_seconds: float) -> Claimed | None:
+    """Take the oldest event that is due to an endpoint; None while it rests, or somebody delivers to it."""
+    endpoint = endpoints.lock(work, endpoint_id)
     if endpoint is None or endpoint.disabled_at is not None or (endpoint.rest_until is not None and now < endpoint.rest_until):
-        return []
+        return None
     values = {
         "vendor_id": work.vendor_id,
-        "endpoint_id": endpoint.id,
+        "endpoint_id": endpoint_id,
         "now": now,
         "lease_until": now + timedelta(seconds=lease_seconds),
-        "limit": 1 if endpoint.failures else AT_ONCE,
     }
-    found = [(events.find(work, row["event_id"]), row["attempts"]) for row in work.conn.execute(CLAIM, values).fetchall()]
-    return [Claimed(endpoint=endpoint, event=event, attempts=attempts) for event, attempts in found if event is not None]
+    row = work.conn.execute(CLAIM, values).fetchone()
+    event = None if row is None else events.find(work, row["event_id"])
+    return None if row is None or event is None else Claimed(endpoint=endpoint, event=event, attempts=row["attempts"])
 
 
 def record_delivered(work: Work, made: Claimed, *, answer: int, now: datetime) -> None:
@@ -158,7 +168,9 @@ def record_failed(
     """
     gone = answer == 410
     ended = made.attempts > len(WAITS) and not gone
-    due_at = now + timedelta(seconds=wait_seconds(made.attempts))
+    # One draw for both, so that not everybody comes back at once, and what failed is due when its endpoint has rested.
+    spread = random.uniform(1.0, 1.2)  # noqa: S311 - spreads load, guards nothing
+    due_at = now + timedelta(seconds=_wait_seconds(made.attempts) * spread)
     asked = timedelta(seconds=min(asked_seconds, MOST_ASKED_SECONDS))
     values = {
         "status": "failed" if ended else "pending",
@@ -171,7 +183,7 @@ def record_failed(
         "event_id": made.event.id,
     }
     work.conn.execute(FAILED, values)
-    rest = timedelta(seconds=min(wait_seconds(made.endpoint.failures + 1), MOST_REST_SECONDS))
+    rest = timedelta(seconds=min(_wait_seconds(made.endpoint.failures + 1), MOST_REST_SECONDS) * spread)
     row = work.conn.execute(UNWELL, (now, now + max(rest, asked), work.vendor_id, made.endpoint.id)).fetchone()
     if gone:
         return endpoints.disable(work, made.endpoint.id, because="it answered 410, gone", now=now)
@@ -179,11 +191,6 @@ def record_failed(
         because = f"nothing arrived for {DISABLED_AFTER.days} days; the last error: {error}"
         return endpoints.disable(work, made.endpoint.id, because=because, now=now)
     return None
-
-
-def wait_seconds(attempts: int) -> float:
-    """Seconds until the next try after this many, spread by a fifth so that not everybody comes back at once."""
-    return WAITS[min(attempts, len(WAITS)) - 1] * random.uniform(1.0, 1.2)  # noqa: S311 - spreads load, guards nothing
 
 
 def resend(work: Work, endpoint_id: UUID, event_id: str | None, *, now: datetime) -> int:
@@ -206,3 +213,8 @@ def list_last(work: Work, endpoint_id: UUID, *, status: str | None, limit: int) 
 def purge(work: Work, *, before: datetime, limit: int) -> int:
     """Forget some deliveries that ended before; the events stay, and can be sent again. Returns how many went."""
     return work.conn.execute(FORGET, (work.vendor_id, work.vendor_id, before, limit)).rowcount
+
+
+def _wait_seconds(attempts: int) -> int:
+    """Seconds until the next try after this many."""
+    return WAITS[min(attempts, len(WAITS)) - 1]

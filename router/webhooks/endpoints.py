@@ -21,6 +21,7 @@ _COLUMNS: Final = (
 )
 LIST: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE vendor_id = %s ORDER BY created_at, id"  # noqa: S608 — constant
 GET: Final = f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE vendor_id = %s AND id = %s"  # noqa: S608 — the same
+LOCK: Final = f"{GET} FOR NO KEY UPDATE"
 # Delivery begins with what is not yet committed now: whatever was readable before is what `GET /events` is for.
 CREATE: Final = f"""
     INSERT INTO webhook_endpoints (vendor_id, url, types, cursor_xid, cursor_id, created_at)
@@ -126,9 +127,9 @@ def ping(work: Work, endpoint_id: UUID, *, now: datetime) -> None:
     events.append(work, type=EventType.WEBHOOK_PINGED, subject=str(endpoint_id), data={}, now=now)
 
 
-def find(work: Work, endpoint_id: UUID) -> Endpoint | None:
-    """Return one; None when this vendor has no such webhook."""
-    row = work.conn.execute(GET, (work.vendor_id, endpoint_id)).fetchone()
+def lock(work: Work, endpoint_id: UUID) -> Endpoint | None:
+    """Keep everybody else from claiming what is due to it until the transaction ends; None: this vendor has no such webhook."""
+    row = work.conn.execute(LOCK, (work.vendor_id, endpoint_id)).fetchone()
     return None if row is None else to_endpoint(row)
 
 

@@ -6,6 +6,7 @@ import ssl
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from router import events
 from router.databases import Databases
-from router.errors import Refused
+from router.errors import Broken, Refused
 from router.events import EventType
 from router.ids import VendorId
 from router.seeding import DUKA_LA_PILI
@@ -57,6 +58,7 @@ class Receiver(ThreadingHTTPServer):
         self.came: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []  # the next ones; then 204
         self.more: dict[str, str] = {}
+        self.at_once = self.most_at_once = 0
         self.go_on = threading.Event()
         self.go_on.set()
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -76,7 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(server, Receiver)
         body = self.rfile.read(int(self.headers["content-length"]))
         server.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        server.at_once += 1
+        server.most_at_once = max(server.most_at_once, server.at_once)
         server.go_on.wait(20)
+        server.at_once -= 1
         self.send_response(server.answers.pop(0) if server.answers else 204)
         for name, value in server.more.items():
             self.send_header(name, value)
@@ -277,22 +282,73 @@ def test_an_endpoint_that_hangs_delays_no_other_of_its_vendor_or_of_another(
     receiver.go_on.clear()
     with receiving() as quick:
         hanging = subscribe(tools, vendor_id, receiver.url)
-        well = {vendor: subscribe(tools, vendor, quick.url) for vendor in (vendor_id, other)}
-        for vendor in (vendor_id, other):
-            happen(tools, vendor)
-        told = [("delivered", 1, 204)]
-        while not receiver.came or any(stand(tools, *each) != told for each in well.items()):  # the suite's own timeout ends this
-            sweep(tools, [Job.WEBHOOK])
-        assert stand(tools, vendor_id, hanging) == [("sending", 1, None)]
+        well = {vendor: subscribe(tools, vendor, f"{quick.url}/{vendor}") for vendor in (vendor_id, other)}
+        for more, told in ((20, 20), (1, 21)):
+            for vendor in well:
+                happen(tools, vendor, *[EventType.ORDER_PAID] * more)
+            want = [("delivered", 1, 204)] * told  # the suite's own timeout ends this
+            while not receiver.came or any(stand(tools, *each) != want for each in well.items()):
+                sweep(tools, [Job.WEBHOOK])
+        for vendor in well:
+            came = [each for each in quick.ids if each.startswith(f"evt_{vendor.hex}")]
+            assert came == in_order(vendor, came)
+        assert len(receiver.came) == 1
+        assert stand(tools, vendor_id, hanging)[:20] == [("sending", 1, None)] + [("pending", 0, None)] * 19
         receiver.go_on.set()
-        wait_until(lambda: not deliver_events._busy)
-        assert stand(tools, vendor_id, hanging) == told
+        wait_until(lambda: not any(each.name.startswith("webhook ") for each in threading.enumerate()))
+        assert stand(tools, vendor_id, hanging)[:20] == [("delivered", 1, 204)] * 20
+    assert receiver.most_at_once == 1
 
 
 def wait_until(true: Callable[[], bool]) -> None:
     waiting = threading.Event()
     while not true():  # the suite's own timeout ends this
         waiting.wait(0.02)
+
+
+def test_two_workers_deliver_each_event_once_and_in_order(tools: Tools, vendor_id: VendorId, receiver: Receiver) -> None:
+    endpoint_id = subscribe(tools, vendor_id, receiver.url)
+    happen(tools, vendor_id, *[EventType.ORDER_PAID] * 40)
+    settle(tools.databases, vendor_id)
+
+    def work() -> None:  # one that finds the other at it goes, and looks again
+        while len(receiver.came) < 40:
+            deliver_events.deliver(tools, vendor_id)
+
+    with ThreadPoolExecutor(4) as workers:
+        for each in [workers.submit(work) for _ in range(4)]:
+            each.result()
+    assert receiver.ids == in_order(vendor_id, receiver.ids)
+    assert len(receiver.ids) == 40
+    assert receiver.most_at_once == 1
+    assert stand(tools, vendor_id, endpoint_id) == [("delivered", 1, 204)] * 40
+
+
+def test_the_database_lets_one_delivery_to_a_webhook_be_on_its_way(tools: Tools, vendor_id: VendorId, receiver: Receiver) -> None:
+    subscribe(tools, vendor_id, receiver.url)
+    happen(tools, vendor_id, *[EventType.ORDER_PAID] * 2)
+    settle(tools.databases, vendor_id)
+    with unit_of_work(tools.databases, vendor_id) as work:
+        deliveries.plan(work, now=tools.clock())
+    with pytest.raises(Broken, match="webhook_deliveries_held"), tools.databases.ops(vendor_id) as conn:
+        conn.execute("UPDATE webhook_deliveries SET status = 'sending'")
+
+
+def test_over_a_short_outage_events_keep_their_order(tools: Tools, vendor_id: VendorId, receiver: Receiver, clock: Clock) -> None:
+    endpoint_id = subscribe(tools, vendor_id, receiver.url)
+    receiver.answers = [502, 502]
+    happen(tools, vendor_id, *[EventType.ORDER_PAID] * 3)
+    while len(receiver.ids) < 5:  # the suite's own timeout ends this
+        deliver(tools, vendor_id)
+        happen(tools, vendor_id)
+        clock.now = look(tools, vendor_id, endpoint_id).rest_until or clock.now
+    assert receiver.ids[:2] == [receiver.ids[2]] * 2
+    assert receiver.ids[2:] == in_order(vendor_id, receiver.ids[2:])
+
+
+def in_order(vendor_id: VendorId, ids: list[str]) -> list[str]:
+    numbers = sorted(int(each.rpartition("_")[2]) for each in ids)
+    return [events.to_id(vendor_id, number) for number in numbers]
 
 
 def test_a_ping_goes_to_the_endpoint_that_was_pinged_alone(tools: Tools, vendor_id: VendorId, receiver: Receiver) -> None:
@@ -313,7 +369,7 @@ def test_a_delivery_whose_worker_was_killed_is_taken_over(
     settle(tools.databases, vendor_id)
     with unit_of_work(tools.databases, vendor_id) as work:
         deliveries.plan(work, now=clock())
-        assert len(deliveries.claim(work, endpoint_id, now=clock(), lease_seconds=60)) == 1
+        assert deliveries.claim(work, endpoint_id, now=clock(), lease_seconds=60) is not None
     for seconds, came in ((59, 0), (1, 1)):
         clock.now += timedelta(seconds=seconds)
         deliver(tools, vendor_id)

@@ -1,11 +1,10 @@
 """Deliver a vendor's events to its webhooks: plan, claim, post, record. No transaction is open while we wait for the network.
 
-Each endpoint has a thread of its own while something is due for it, so that one that hangs holds up no other.
+Each endpoint has a thread of its own while something is due to it, so that one that hangs holds up no other.
 """
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Final
 from uuid import UUID
 
@@ -24,8 +23,7 @@ from worker.tools import Tools, held
 from worker.webhooks import Answer
 
 log = structlog.get_logger(__name__)
-_busy: Final[set[UUID]] = set()
-_lock: Final = threading.Lock()
+_places: Final = threading.BoundedSemaphore(WEBHOOK_ENDPOINTS)
 
 
 def run(vendor: str) -> None:
@@ -36,12 +34,10 @@ def run(vendor: str) -> None:
 
 
 def drain(tools: Tools, vendor_id: VendorId) -> None:
-    """See that somebody delivers to each endpoint, and do not wait for it. With too many at once the next sweep looks again."""
+    """Plan what happened, and begin to deliver it, without waiting. What finds no place now is found by the next sweep."""
     for endpoint_id in _plan(tools, vendor_id):
-        with _lock:
-            if endpoint_id in _busy or len(_busy) >= WEBHOOK_ENDPOINTS:
-                continue
-            _busy.add(endpoint_id)
+        if not _places.acquire(blocking=False):
+            return
         threading.Thread(
             target=_deliver_alone, args=(tools, vendor_id, endpoint_id), name=f"webhook {endpoint_id}", daemon=True
         ).start()
@@ -54,20 +50,20 @@ def deliver(tools: Tools, vendor_id: VendorId) -> None:
 
 
 def _plan(tools: Tools, vendor_id: VendorId) -> list[UUID]:
-    more = True
-    while more:
-        with unit_of_work(tools.databases, vendor_id) as work:
-            more = deliveries.plan(work, now=tools.clock())
+    """Plan the next events, and name the endpoints that something is due to.
+
+    The second transaction begins when the first is seen by all: whoever delivers to an endpoint just then finds what was planned.
+    """
+    with unit_of_work(tools.databases, vendor_id) as work:
+        deliveries.plan(work, now=tools.clock())
     with unit_of_work(tools.databases, vendor_id) as work:
         return deliveries.list_due(work, now=tools.clock())
 
 
 def _deliver(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> None:
-    while claimed := _claim(tools, vendor_id, endpoint_id):
-        with ThreadPoolExecutor(max_workers=len(claimed)) as pool:
-            calls = {pool.submit(_post, tools, vendor_id, each): each for each in claimed}
-            for call in as_completed(calls):
-                _record(tools, vendor_id, calls[call], call.result())
+    """One after the other, the oldest event first."""
+    while (made := _claim(tools, vendor_id, endpoint_id)) is not None:
+        _record(tools, vendor_id, made, _post(tools, vendor_id, made))
 
 
 def _deliver_alone(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> None:
@@ -78,11 +74,10 @@ def _deliver_alone(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> None
     except Exception as error:
         log.exception("webhooks_failed", vendor_id=str(vendor_id), webhook_id=str(endpoint_id), error=str(error))
     finally:
-        with _lock:
-            _busy.discard(endpoint_id)
+        _places.release()
 
 
-def _claim(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> list[Claimed]:
+def _claim(tools: Tools, vendor_id: VendorId, endpoint_id: UUID) -> Claimed | None:
     with unit_of_work(tools.databases, vendor_id) as work:
         return deliveries.claim(work, endpoint_id, now=tools.clock(), lease_seconds=WEBHOOK_LEASE_SECONDS)
 

@@ -21,9 +21,10 @@ class WebhookDeliveryRow(OpsTable, table=True):
             "webhook_deliveries_due",
             "vendor_id",
             "endpoint_id",
-            "due_at",
+            "event_id",
             postgresql_where=text("status IN ('pending', 'sending')"),
         ),
+        Index("webhook_deliveries_held", "vendor_id", "endpoint_id", unique=True, postgresql_where=text("status = 'sending'")),
         Index("webhook_deliveries_ended", "vendor_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
