@@ -423,30 +423,68 @@ def test_a_name_that_leads_inside_is_not_connected_to_and_what_was_judged_is_wha
     ],
 )
 def test_over_tls_the_name_is_proven_by_a_certificate_and_the_address_is_the_judged_one(
-    host: str, trusts: str, answer: tuple[int | None, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+    host: str, trusts: str, answer: tuple[int | None, str], tmp_path: Path, trust: Callable[[Path], None], receiver: Receiver
 ) -> None:
     authority, server = make_certificates(tmp_path, "hooks.duka.example")
     if trusts == "ours":
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    webhooks._authorities.cache_clear()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server)
-    asked: list[str | None] = []
-    context.sni_callback = lambda _socket, name, _context: asked.append(name)
-    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
-    try:
-        came = webhooks.post(
-            f"https://{host}:{receiver.server_port}/hook",
-            headers={"webhook-id": "evt_1"},
-            body=b"{}",
-            public_only=False,
-            look_up=lambda _host, _port: ["127.0.0.1"],
-        )
-    finally:
-        webhooks._authorities.cache_clear()
+        trust(authority)
+    asked = speak_tls(receiver, server)
+    came = webhooks.post(
+        f"https://{host}:{receiver.server_port}/hook",
+        headers={"webhook-id": "evt_1"},
+        body=b"{}",
+        public_only=False,
+        look_up=lambda _host, _port: ["127.0.0.1"],
+    )
     assert (came.status, answer[1] in came.error) == (answer[0], True), came.error
     assert asked == [host]
     assert receiver.ids == (["evt_1"] if answer[0] else [])
+
+
+def test_an_event_arrives_over_tls_and_where_the_certificate_proves_another_name_the_vendor_reads_so(
+    tools: Tools, vendor_id: VendorId, tmp_path: Path, trust: Callable[[Path], None], receiver: Receiver
+) -> None:
+    authority, server = make_certificates(tmp_path, "localhost")
+    trust(authority)
+    asked = speak_tls(receiver, server)
+    good, bad = (subscribe(tools, vendor_id, f"https://{host}:{receiver.server_port}/") for host in ("localhost", "127.0.0.1"))
+    happen(tools, vendor_id)
+    deliver(tools, vendor_id)
+    assert stand(tools, vendor_id, good) == [("delivered", 1, 204)]
+    assert stand(tools, vendor_id, bad) == [("pending", 1, None)]
+    with unit_of_work(tools.databases, vendor_id) as work:
+        (left,) = deliveries.list_last(work, bad, status="pending", limit=10)
+    assert "certificate is not valid for '127.0.0.1'" in (left.error or "")
+    assert sorted(asked, key=str) == [None, "localhost"], "an address is asked for without a name"
+    (came,) = receiver.came
+    assert verified(came, SIGNING.secret(good, 1), tools.clock())
+
+
+def test_who_never_begins_tls_or_speaks_none_is_an_error(trust: Callable[[Path], None], receiver: Receiver) -> None:
+    del trust
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        assert "no answer in" in webhooks.post(url, headers={}, body=b"{}", public_only=False, seconds=0.3).error
+    assert "SSL" in webhooks.post(receiver.url.replace("http:", "https:"), headers={}, body=b"{}", public_only=False).error
+    assert receiver.came == []
+
+
+@pytest.fixture
+def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Give what makes this machine trust an authority until the test is over."""
+    webhooks._authorities.cache_clear()
+    yield lambda authority: monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    webhooks._authorities.cache_clear()
+
+
+def speak_tls(receiver: Receiver, certificate: Path) -> list[str | None]:
+    """Let a receiver speak TLS, and give the list of names that it is asked for."""
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    return asked
 
 
 def make_certificates(folder: Path, host: str) -> tuple[Path, Path]:
