@@ -3,7 +3,7 @@
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,6 +27,7 @@ from router.short_cache import ShortCache
 
 if TYPE_CHECKING:
     from router.sealed import Sealer
+    from router.wakeups import Job
 
 DEDICATED_SIZE: Final = 4  # connections of one process to one dedicated database
 MOST_WAITING: Final = 200  # callers in line for the shared databases: as many threads as a process may ever have
@@ -97,11 +98,13 @@ class Databases:
         sealer: "Sealer | None" = None,
         most_databases: int = MOST_DATABASES,
         move_seconds: float = MOVE_SECONDS,
+        wake: "Callable[[Collection[Job], VendorId], None]" = lambda _jobs, _vendor_id: None,
     ) -> None:
         """Take libpq's URLs. `strict_login`: refuse a login that could take back the power it has put down.
 
-        `sealer` None: phone numbers are written as they are.
+        `sealer` None: phone numbers are written as they are. `wake` is told what a commit gave to do; it must not raise.
         """
+        self.wake = wake
         self._most_databases = most_databases
         self._move_seconds = move_seconds
         self.cache = ShortCache()

@@ -9,9 +9,15 @@ from typing import Any, Final
 
 from router.ids import VendorId
 from router.json_values import JSON, to_jsonb
+from router.wakeups import Job
 from router.work import Work
 
-APPEND: Final = "INSERT INTO domain_events (vendor_id, type, subject, data, at) VALUES (%s, %s, %s, %s, %s)"
+# In the same round trip: is there a webhook to deliver to?
+APPEND: Final = """
+    INSERT INTO domain_events (vendor_id, type, subject, data, at)
+    VALUES (%(vendor_id)s, %(type)s, %(subject)s, %(data)s, %(now)s)
+    RETURNING EXISTS (SELECT FROM webhook_endpoints WHERE vendor_id = %(vendor_id)s AND disabled_at IS NULL) AS is_awaited
+    """
 # Transactions commit in another order than they took their numbers. What is below the oldest one still running can get no
 # company any more, so whoever has read up to a place there has missed nothing. The number in its order is counted by id: who
 # writes about an order holds its lock, so there ids are in the order of what happened.
@@ -81,8 +87,11 @@ class Event:
 
 
 def append(work: Work, *, type: EventType, subject: str, data: Mapping[str, JSON], now: datetime) -> None:  # noqa: A002
-    """Write a fact down. The table is append-only."""
-    work.conn.execute(APPEND, (work.vendor_id, EventType(type), subject, to_jsonb(data), now))
+    """Write a fact down; the commit wakes who delivers it. The table is append-only."""
+    values = {"vendor_id": work.vendor_id, "type": EventType(type), "subject": subject, "data": to_jsonb(data), "now": now}
+    row = work.conn.execute(APPEND, values).fetchone()
+    if row is not None and row["is_awaited"]:
+        work.wakes.add(Job.WEBHOOK)
 
 
 def read(work: Work, *, after: Cursor, limit: int) -> list[Event]:

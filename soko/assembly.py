@@ -39,6 +39,7 @@ def open_databases(settings: Settings, urls: Urls) -> Iterator[Databases]:
         resolve_secret=settings.open_secret,
         strict_login=not settings.is_development,
         sealer=Sealer(settings.open_phone_keys),
+        wake=Wakeups(connect(urls.redis)).wake,
     )
     try:
         yield databases

@@ -9,6 +9,7 @@ from uuid import UUID
 from router import events
 from router.errors import Refused
 from router.events import Event
+from router.wakeups import Job
 from router.webhooks import endpoints
 from router.webhooks.endpoints import Endpoint, to_endpoint
 from router.work import Work
@@ -196,6 +197,7 @@ def record_failed(
 def resend(work: Work, endpoint_id: UUID, event_id: str | None, *, now: datetime) -> int:
     """Deliver an event again, under the same id, or None: all that failed. Returns how many. Raises Refused."""
     endpoints.get(work, endpoint_id)
+    work.wakes.add(Job.WEBHOOK)
     if event_id is None:
         return work.conn.execute(ALL_AGAIN, (now, work.vendor_id, endpoint_id)).rowcount
     number = events.parse_id(work.vendor_id, event_id)

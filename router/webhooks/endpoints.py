@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 from router import events
 from router.errors import Refused
 from router.events import EventType
+from router.wakeups import Job
 from router.webhooks.addresses import check_url
 from router.work import Work
 
@@ -108,6 +109,7 @@ def rotate(work: Work, endpoint_id: UUID, *, now: datetime) -> Endpoint:
 
 def enable(work: Work, endpoint_id: UUID) -> Endpoint:
     """Go on where delivery stopped. Raises Refused("unknown_webhook")."""
+    work.wakes.add(Job.WEBHOOK)
     return _found(work.conn.execute(ENABLE, (work.vendor_id, endpoint_id)).fetchone())
 
 

@@ -7,7 +7,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import redis
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from router import events
 from router.databases import Databases
@@ -27,13 +30,13 @@ from router.errors import Broken, Refused
 from router.events import EventType
 from router.ids import VendorId
 from router.seeding import DUKA_LA_PILI
-from router.wakeups import Job
+from router.wakeups import Job, QueueName, Wakeups, connect
 from router.webhooks import deliveries, endpoints
 from router.webhooks.addresses import check_url, is_public
 from router.webhooks.deliveries import DISABLED_AFTER, WAITS
 from router.webhooks.endpoints import Endpoint
 from router.webhooks.signing import Signing
-from router.work import unit_of_work
+from router.work import Work, unit_of_work
 from soko.clock import utc_now
 from soko.settings import Settings
 from tests.router.api import open_shared_api
@@ -43,7 +46,7 @@ from tests.worker.test_jobs import Clock, tools_at
 from worker import webhooks
 from worker.jobs import deliver_events
 from worker.sweep import sweep
-from worker.tools import Tools
+from worker.tools import Tools, hold
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 SIGNING = Signing(open_keys=lambda: ["a webhook key of 32 characters or more"], public_only=False)
@@ -349,6 +352,61 @@ def test_over_a_short_outage_events_keep_their_order(tools: Tools, vendor_id: Ve
 def in_order(vendor_id: VendorId, ids: list[str]) -> list[str]:
     numbers = sorted(int(each.rpartition("_")[2]) for each in ids)
     return [events.to_id(vendor_id, number) for number in numbers]
+
+
+@pytest.fixture
+def queue(tools: Tools, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    """Give the queue of the worker that delivers, while a commit wakes it."""
+    hold(tools)
+    monkeypatch.setattr(tools.databases, "wake", Wakeups(connect(redis_url)).wake)
+    with redis.Redis.from_url(redis_url) as client:
+        yield Queue(QueueName.EVENTS, connection=client, serializer=JSONSerializer)
+
+
+def test_a_commit_wakes_the_worker_which_delivers_before_any_sweep(
+    tools: Tools, vendor_id: VendorId, receiver: Receiver, queue: Queue
+) -> None:
+    made = [subscribe(tools, vendor_id, f"{receiver.url}/{number}") for number in range(3)]
+    with unit_of_work(tools.databases, vendor_id) as work:
+        events.append(work, type=EventType.ORDER_PAID, subject="S0001", data={}, now=tools.clock())
+        assert queue.jobs == [], "a worker that looked now would see nothing"
+    (job,) = queue.jobs
+    assert (job.func_name, job.args, job.kwargs) == (Job.WEBHOOK, [str(vendor_id)], {}), "whose events, and nothing of them"
+    settle(tools.databases, vendor_id)
+    job.perform()
+    wait_until(lambda: all(stand(tools, vendor_id, each) == [("delivered", 1, 204)] for each in made))
+
+
+def test_what_is_rolled_back_or_awaited_by_nobody_wakes_nobody(
+    tools: Tools, vendor_id: VendorId, receiver: Receiver, queue: Queue
+) -> None:
+    happen(tools, vendor_id)
+    endpoint_id = subscribe(tools, vendor_id, receiver.url)
+    happen(tools, VendorId(DUKA_LA_PILI))
+    with suppress(LookupError), unit_of_work(tools.databases, vendor_id) as work:
+        events.append(work, type=EventType.ORDER_PAID, subject="S0001", data={}, now=tools.clock())
+        raise LookupError
+    with unit_of_work(tools.databases, vendor_id) as work:
+        endpoints.disable(work, endpoint_id, because="it answered 410, gone", now=tools.clock())
+    assert queue.jobs == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda work, webhook, now: endpoints.ping(work, webhook, now=now),
+        lambda work, webhook, _now: endpoints.enable(work, webhook),
+        lambda work, webhook, now: deliveries.resend(work, webhook, None, now=now),
+    ],
+    ids=["ping", "enable", "resend"],
+)
+def test_what_a_vendor_asks_of_a_webhook_wakes_the_worker(
+    tools: Tools, vendor_id: VendorId, receiver: Receiver, queue: Queue, ask: Callable[[Work, UUID, datetime], object]
+) -> None:
+    endpoint_id = subscribe(tools, vendor_id, receiver.url)
+    with unit_of_work(tools.databases, vendor_id) as work:
+        ask(work, endpoint_id, tools.clock())
+    assert [job.func_name for job in queue.jobs] == [Job.WEBHOOK]
 
 
 def test_a_ping_goes_to_the_endpoint_that_was_pinged_alone(tools: Tools, vendor_id: VendorId, receiver: Receiver) -> None:
