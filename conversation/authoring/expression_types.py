@@ -185,7 +185,7 @@ class _Typer:
                 return self._call(node, scope)
             case nodes.List(items=items):
                 return ListOf(item=self.type_of(items[0], scope) if items else STRING, most=len(items))
-        raise TypeRefused("X1", "this cannot be used here", node)
+        raise TypeError(f"no expression may hold a {type(node).__name__}")
 
     def _field(self, node: nodes.Expr, scope: Scope) -> Type:
         match node:
@@ -246,16 +246,15 @@ class _Typer:
         raise TypeRefused("X3", f"one side is {describe(left)}, the other {describe(right)}", node, word="else")
 
     def _filter(self, node: nodes.Filter, scope: Scope) -> Type:
-        if node.node is None:
-            raise TypeRefused("X1", "a filter needs a value", node)
+        value = cast("nodes.Expr", node.node)  # only a {% filter %} block has none, and none loads
         args = [self.type_of(arg, scope) for arg in node.args]
         if node.name == "default":
-            kind = self.type_of(node.node, scope)
+            kind = self.type_of(value, scope)
             inner = kind.type if isinstance(kind, OrNone) else kind
             if len(args) != 1 or not (fits(args[0], inner) or _stringy(args[0], inner)):
                 raise TypeRefused("X3", f"`default` needs one value of type {describe(inner)}", node, word="default")
             return STRING if inner != args[0] and _stringy(args[0], inner) else inner
-        kind = self._there(node.node, scope)
+        kind = self._there(value, scope)
         wanted, gives, most = _FILTERS[node.name]
         if not _is(kind, wanted) or len(args) > most:
             raise TypeRefused("X3", f"`{node.name}` is for {wanted}; this is {describe(kind)}", node, word=node.name)

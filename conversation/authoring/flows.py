@@ -126,6 +126,7 @@ class FlowReader(PartReader):
             entry = self.map(value, "a slot", ("type", "default"))
             kind = self.type(self.need(entry, "type", "a slot")) if entry else None
             if entry is None or kind is None:
+                self.names.misread.add(key.text)
                 continue
             default = self._default(entry.get("default"), kind)
             has_default = entry.get("default") is not None or isinstance(kind, OrNone)

@@ -11,7 +11,7 @@ from conversation.authoring.reading import Reader
 from conversation.engine.flow import Check, Form, FormField, Slot, Text
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.render import BUTTON_TITLE, MOST_ROWS
-from conversation.engine.types import Fields, ListOf, OneOf, OrNone, Type, describe, fits
+from conversation.engine.types import OneOf, OrNone, Type, describe, fits
 from conversation.engine.types import Scalar as ScalarType
 
 FIELD: Final = ("type", "ask", "buttons", "list", "check", "skip", "title")
@@ -28,6 +28,8 @@ def form_slots(reader: PartReader, states: Map, slots: Mapping[str, Slot], reser
         form = state.get("form") if isinstance(state, Map) else None
         for key, node in form.entries if isinstance(form, Map) else ():
             kind = field_type(reader, node)
+            if kind is None:
+                reader.names.misread.add(key.text)
             if key.text in reserved or not key.text.isidentifier() or key.text.startswith("_"):
                 reader.add("Y2", key, f"`{key.text}` cannot be the name of a slot")
             elif key.text in found or (key.text in slots and (slots[key.text].has_default or slots[key.text].type != kind)):
@@ -146,8 +148,6 @@ class FormReader(QuestionReader):
     def _check_choices_of(self, asked: Asked, kind: Type, entity: str | None) -> None:
         if asked.item is not None and not fits(asked.item, kind):
             self.add("C3", asked.ask.at, f"a row is {describe(asked.item)}; the slot is {describe(kind)}")
-        if asked.item is None and isinstance(kind, Fields | ListOf) and entity is None:
-            self.add("C3", asked.ask.at, f"nothing that a customer writes here is {describe(kind)}")
         if asked.ask.more is not None and asked.ask.more.id is not None:
             self.add("Y2", asked.ask.more.title.at, "the list of a form turns its pages by itself: `more` has only a `title`")
         if entity is None:

@@ -58,6 +58,7 @@ class FlowNames:
     flows: Mapping[str, Signature]
     aimed: dict[str, int] = field(default_factory=dict)  # how often each state is a target
     mistaken: dict[str, At] = field(default_factory=dict)  # state that a wrong target was meant to be -> where
+    misread: set[str] = field(default_factory=set)  # slots whose type is told to be wrong: nothing more is to be said of them
 
 
 class PartReader(Reader):
@@ -66,6 +67,9 @@ class PartReader(Reader):
     def __init__(self, shared: Shared, source: Source, names: FlowNames) -> None:
         super().__init__(shared, source)
         self.names = names
+
+    def is_misread(self, name: str) -> bool:
+        return name in self.names.misread
 
     def target(self, node: Node | None) -> str | None:
         """The name of a state of this flow."""
@@ -176,6 +180,8 @@ class PartReader(Reader):
     def slot(self, word: Scalar | None) -> Slot | None:
         """A declared slot of this flow."""
         if word is None:
+            return None
+        if self.is_misread(word.text):
             return None
         if word.text not in self.names.slots:
             self.add("X2", word, f"there is no slot `{word.text}`", suggest(word.text, self.names.slots))

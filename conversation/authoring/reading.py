@@ -271,8 +271,13 @@ class Reader:
             self.problems.add("X1", at, str(error))
         except TypeRefused as error:
             at = find_word(source or self.source, node, error.word, line=error.line)
-            self.problems.add(error.code, at, str(error), error.hint)
+            if not self.is_misread(error.word):
+                self.problems.add(error.code, at, str(error), error.hint)
         return None
+
+    def is_misread(self, name: str) -> bool:
+        """Whether a slot of this name is declared, and its declaration told to be wrong."""
+        return False
 
     def text(self, node: Node | None, place: str, scope: Scope, *, longest: int | None = None) -> Text | None:
         """A text in every language it has. `longest` is WhatsApp's limit for its kind; only fixed texts can break it here.

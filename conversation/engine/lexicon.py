@@ -1,7 +1,7 @@
 """What customers may call the vendor's products and places. Built once a catalogue version, cheap to use for each message."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -59,20 +59,28 @@ class Lexicon:
         return self.names.get(phrase, ())
 
     def guess(self, phrase: str) -> tuple[str, ...]:
-        """Ids of the products whose name is near enough to `phrase`: one, several (a tie), or none.
+        """Ids of the products whose name is nearest to `phrase`, and near enough: one, several (a tie), or none."""
+        found = self._near(phrase)
+        best = max((score for _, score in found), default=0.0)
+        return self._called(name for name, score in found if best - score <= _CLOSE)
 
-        The score is rapidfuzz's, of spellings in which l and r, and doubled and single letters, are the same.
-        """
+    def near(self, phrase: str) -> tuple[str, ...]:
+        """Ids of all products with a name that is near enough to `phrase` to be meant by it when it is misspelt."""
+        return self._called(name for name, _ in self._near(phrase))
+
+    def _called(self, spelled: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(item for name in dict.fromkeys(spelled) for item in self.spelled[name]))
+
+    def _near(self, phrase: str) -> list[tuple[str, float]]:
+        """Names with their scores: rapidfuzz's, of spellings in which l and r, and doubled and single letters, are the same."""
         if len(phrase) < _SHORTEST or not self.spelled:
-            return ()
+            return []
         scorer = fuzz.token_sort_ratio if " " in phrase else fuzz.ratio
         wanted = _spell(phrase)
         found = process.extract(wanted, self.spelled.keys(), scorer=scorer, score_cutoff=FUZZY, limit=8)
         if scorer is not fuzz.ratio:
             found += process.extract(wanted, self.spelled.keys(), scorer=fuzz.ratio, score_cutoff=FUZZY, limit=8)
-        best = max((score for _, score, _ in found), default=0.0)
-        near = dict.fromkeys(name for name, score, _ in found if best - score <= _CLOSE)
-        return tuple(dict.fromkeys(item for name in near for item in self.spelled[name]))
+        return [(name, score) for name, score, _ in found]
 
 
 def _spell(phrase: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from conversation.authoring.check.finding import Parts
 from conversation.authoring.problems import Problems
+from conversation.authoring.way_names import edges_of
 from conversation.engine.catalogue import Catalogue
 from conversation.engine.flow import Branch, Bundle, Check, Condition, Flow, Line, More, Redirect, Reply, Start, State
 from conversation.engine.types import Fields, Type
@@ -54,10 +55,7 @@ def _conditions(flow: Flow, parts: Parts) -> Iterator[Condition]:
 
 def _branches(state: State) -> Iterator[Sequence[Branch]]:
     yield state.go
-    for reply in state.replies:
-        yield reply.edge.go
-    for command in state.commands:
-        yield command.edge.go
+    yield from (edge.go for _, edge in edges_of(state))
 
 
 def _always(source: str, used: frozenset[str], names: Mapping[str, Type], catalogue: Catalogue) -> str:

@@ -1,6 +1,7 @@
 """R4: products whose names a customer cannot say without being misunderstood. Needs the vendor's catalogue."""
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import cast
 
 from conversation.authoring.nodes import Items, Map, Node, Scalar
@@ -9,6 +10,7 @@ from conversation.engine.flow import At, Bundle
 from conversation.engine.lexicon import Lexicon, build_lexicon
 from conversation.engine.match import is_consent_word
 from conversation.engine.normalise import normalise
+from conversation.engine.tokens import to_tokens
 from conversation.engine.values import Record
 
 
@@ -69,9 +71,13 @@ def _names(item: Record) -> list[str]:
 
 
 def _check_near(lexicon: Lexicon, item: Record, name: str, at: At, problems: Problems) -> None:
-    phrase = normalise(name)
-    near = lexicon.find(phrase) or lexicon.guess(phrase)
-    others = [lexicon.titles[other] for other in near if other != str(item["id"])]
+    """Sizes of one product are no cause to warn: they are told apart by their size."""
+    tokens = to_tokens(name)
+    words = " ".join(token for token in tokens if token.isalpha())
+    sizes = lexicon.find(words)
+    near = {*lexicon.find(" ".join(tokens)), *(other for other in lexicon.near(words) if other not in sizes)}
+    earlier = takewhile(lambda other: other != item["id"], lexicon.titles)  # each pair is told once
+    others = [lexicon.titles[other] for other in earlier if other in near]
     if others:
-        hint = "customers who type it will be asked which one they mean"
+        hint = "customers who type it, or misspell it, will be asked which one they mean"
         problems.warn("R4", at, f"`{name}` is nearly {' and '.join(others)}", hint)

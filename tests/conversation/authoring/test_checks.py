@@ -10,11 +10,11 @@ from conversation.authoring.codes import CODES, ELSEWHERE
 from conversation.authoring.load import check_files
 from conversation.authoring.problems import Problem
 from conversation.services import CATALOGUE
-from tests.conversation.authoring.check_fixtures import FOLDER, beside_app, read_fixtures
+from tests.conversation.authoring.check_fixtures import FOLDER, beside_app, read_fixtures, with_head
+from tests.conversation.authoring.messages import messages_in_sources
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "checks"
-HEAD = "flow: a\nstarts_when: [{any: true}]\n"
 
 
 def found_in(files: dict[str, str]) -> tuple[Problem, ...]:
@@ -47,6 +47,17 @@ def test_every_code_has_a_page_and_fixtures_and_there_are_no_others() -> None:
     assert pages == {*CODES, *ELSEWHERE}
 
 
+def test_every_message_has_a_fixture_that_fails_with_it() -> None:
+    told = [(each.code, each.message) for _, _, files in read_fixtures(CODES) for each in found_in(files)]
+    messages = list(messages_in_sources())
+    assert len(messages) > 150
+    assert [
+        (code, text)
+        for code, text in messages
+        if not any(known == code and re.fullmatch(text, message) for known, message in told)
+    ] == []
+
+
 def test_every_code_that_is_reported_is_listed_and_the_other_way_round() -> None:
     sources = [path.read_text() for path in (ROOT / "conversation" / "authoring").rglob("*.py") if path.stem != "codes"]
     used = {code for text in sources for code in re.findall(r'"([A-Z]\d)"', text)}
@@ -63,7 +74,7 @@ def test_the_examples_of_a_page_are_what_it_says(code: str) -> None:
 
 def examples(text: str) -> dict[str, str]:
     blocks = re.findall(r"(?:`([\w/.]+)`\n\n)?```yaml\n(.*?)```", text, re.DOTALL)
-    return {file or "flows/a.yaml": block if file else HEAD + block for file, block in blocks}
+    return {file or "flows/a.yaml": block if file else with_head(block) for file, block in blocks}
 
 
 def test_the_index_of_the_pages_is_up_to_date() -> None:
