@@ -18,8 +18,7 @@ from router.http.api import Api
 from router.http.page import build_app
 from router.rate_limits import PER_MINUTE, RateLimits
 from router.seeding import MAMA_DUKA
-from router.webhooks.signing import Signing
-from soko.assembly import open_databases
+from soko.assembly import build_signing, open_databases
 from soko.embedded import engines
 from soko.settings import Settings
 from soko.up import prepare
@@ -44,8 +43,8 @@ def main() -> None:
         with engines(settings) as urls, socket.create_server(("127.0.0.1", 0)) as listening:
             prepare(settings, urls)
             with open_databases(settings, urls) as databases:
-                signing = Signing(open_keys=settings.open_webhook_keys)
-                app = build_app(Api(databases=databases, limits=RateLimits(None, UNLIMITED), signing=signing))
+                limits = RateLimits(None, UNLIMITED)
+                app = build_app(Api(databases=databases, limits=limits, signing=build_signing(settings)))
                 server = _Server(uvicorn.Config(app, log_level="warning"))
                 thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
                 thread.start()

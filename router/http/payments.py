@@ -1,12 +1,13 @@
 """Money that M-Pesa says has moved, to be read."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from router import capabilities, listing
 from router.errors import Refused
@@ -24,6 +25,15 @@ order,2026-11-20T12:30:00+03:00,MD-12,PAID,430,,,,
 payment,2026-11-20T12:31:00+03:00,MD-12,,430,UKN7IKCAXR,callback,,
 """
 _CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {"example": STATEMENT}}}}
+
+
+def _day(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError("write a day as 2026-11-20")
+    return text
+
+
+Day = Annotated[date, BeforeValidator(_day)]  # pydantic would take a number of seconds
 
 
 class PaymentOut(BaseModel):
@@ -77,7 +87,7 @@ def build_routes(api: Api) -> APIRouter:
         return to_page([PaymentOut(**row) for row in rows], [(row["paid_at"], row["id"]) for row in rows], limit)
 
     @routes.get("/payments/statement", response_class=PlainTextResponse, responses=_CSV)
-    def get_statement(vendor_id: Annotated[VendorId, Depends(reader)], day: date | None = None) -> PlainTextResponse:
+    def get_statement(vendor_id: Annotated[VendorId, Depends(reader)], day: Day | None = None) -> PlainTextResponse:
         """Return a day of Nairobi as CSV, yesterday without one: orders, payments with receipts, unmatched money, doubts."""
         capabilities.require(api.databases, vendor_id, capabilities.MPESA_STK)
         with unit_of_work(api.databases, vendor_id) as work:

@@ -132,6 +132,14 @@ def test_a_page_that_cannot_be_is_422(client: Client, query: str) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, query.partition("=")[0])
 
 
+@pytest.mark.parametrize(
+    ("day", "status"),
+    [("0", 422), ("1795132800", 422), ("2026-11-20T00:00", 422), ("2026-11-31", 422), ("0001-01-01", 200), ("9999-12-31", 200)],
+)
+def test_a_statement_is_of_a_day_of_the_calendar(client: Client, day: str, status: int) -> None:
+    assert get(client, f"/payments/statement?day={day}").status_code == status
+
+
 @pytest.mark.security(4)
 def test_every_operation_needs_a_key_that_was_made_for_it(client: Client, databases: Databases) -> None:
     key = keys.create(
