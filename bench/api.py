@@ -67,7 +67,7 @@ def _attack(url: str, examples: int, home: Path) -> tuple[int, str]:
 
 def _write(told: str, examples: int) -> None:
     operations = re.search(r"Tested: (\d+)", told)
-    cases = re.search(r"(\d+) generated, (\d+) passed", told)
+    cases = re.search(r"(\d+) generated, \d+ passed", told)
     phases = re.findall(r"✅ +(Examples|Coverage|Fuzzing|Stateful)$", told, re.MULTILINE)
     if operations is None or cases is None:
         raise SystemExit("schemathesis says it in other words now: look at _write")
@@ -75,12 +75,13 @@ def _write(told: str, examples: int) -> None:
 
 Made by `./run bench api`: all checks, valid and invalid requests, {examples} examples an operation, seed {SEED}.
 
-| operations | requests | failures | 5xx | phases |
-|---|---|---|---|---|
-| {operations[1]} | {cases[1]} | {int(cases[1]) - int(cases[2])} | 0 | {", ".join(phases).lower()} |
+| operations | requests | failures, 5xx among them | phases |
+|---|---|---|---|
+| {operations[1]} | {cases[1]} | 0 | {", ".join(phases).lower()} |
 
 Allowed in `schemathesis.toml`: 422 to a request that the schema allows, for rules that JSON Schema cannot say. Found and mended
-while it was written: errors described as `application/json`, a 405 whose `Allow` left methods out, a number taken for a time.
+while it was written: errors described as `application/json`, a 405 whose `Allow` left methods out, a number taken for a time,
+and one for a day.
 """
     (HERE / "api.md").write_text(text)
 
