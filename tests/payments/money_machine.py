@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -27,6 +28,8 @@ from payments import pull, review
 from payments.daraja import Daraja
 from router.errors import Refused
 from router.orders import store as orders
+from router.usage import effects
+from router.usage.days import day_of
 from router.work import unit_of_work
 from soko.simulators.daraja.forging import Forgery
 from soko.simulators.daraja.money import ByHand, Transaction
@@ -363,14 +366,22 @@ class MoneyMachine(RuleBasedStateMachine):
             )
             assert len(told) == max(len(rows) - 1, 0), f"{len(rows)} payments, {len(told)} told as one too many"
 
+    def usage_equals_what_happened(self) -> None:
+        first, last = (day_of(at) for at in (self.since, self.world.virtual()))
+        for side in self._sides():
+            with unit_of_work(side.seen.databases, side.seen.vendor_id) as work:
+                differences = [effects.compare(work, first + timedelta(days=n)) for n in range((last - first).days + 1)]
+            assert not any(differences), differences
+
     def teardown(self) -> None:
-        """Let two days pass with every worker at work: then every receipt M-Pesa told of is written down, once."""
+        """Let two days pass with every worker at work: then every receipt M-Pesa told of is written down, once, and metered."""
         for seconds in (1, 20, 65, 300, 900, 3600, 20_000, 65_000, 80_000):
             self.world.virtual.advance(seconds)
             for job in ("push", "pull", "settle reports", "settle", "query", "sweep"):
                 self.work(job, None)
         self.paid_means_that_money_moved()
         self.an_order_is_paid_once_or_told_to_be_paid_twice()
+        self.usage_equals_what_happened()
         for side in self._sides():
             rows = side.payments(self.since)
             written = {row["receipt"] for row in rows}
