@@ -30,14 +30,16 @@ from router.errors import Broken, Refused
 from router.events import EventType
 from router.ids import VendorId
 from router.seeding import DUKA_LA_PILI
-from router.wakeups import Job, QueueName, Wakeups, connect
+from router.wakeups import Job, QueueName
 from router.webhooks import deliveries, endpoints
 from router.webhooks.addresses import check_url, is_public
 from router.webhooks.deliveries import DISABLED_AFTER, WAITS
 from router.webhooks.endpoints import Endpoint
 from router.webhooks.signing import Signing
 from router.work import Work, unit_of_work
+from soko.assembly import open_databases
 from soko.clock import utc_now
+from soko.embedded import Urls
 from soko.settings import Settings
 from tests.router.api import open_shared_api
 from tests.router.asgi import Client
@@ -355,11 +357,12 @@ def in_order(vendor_id: VendorId, ids: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def queue(tools: Tools, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    """Give the queue of the worker that delivers, while a commit wakes it."""
-    hold(tools)
-    monkeypatch.setattr(tools.databases, "wake", Wakeups(connect(redis_url)).wake)
-    with redis.Redis.from_url(redis_url) as client:
+def queue(tools: Tools, settings: Settings, database_urls: dict[str, str], redis_url: str) -> Iterator[Queue]:
+    """Give the queue of the worker that delivers, and the databases as every process opens them."""
+    urls = Urls(**database_urls, redis=redis_url)
+    with open_databases(settings, urls) as opened, redis.Redis.from_url(redis_url) as client:
+        object.__setattr__(tools, "databases", opened)
+        hold(tools)
         yield Queue(QueueName.EVENTS, connection=client, serializer=JSONSerializer)
 
 
