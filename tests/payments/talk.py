@@ -35,6 +35,12 @@ class Talk(Chat):
         self.say(Text(text="2 unga"))
         assert "Reply *PAY*" in self.tap("Confirm")[-1]
 
+    def push(self, daraja: Daraja) -> list[str]:
+        """Push what is due, and nothing more; then let the customer hear what came of it."""
+        while self.shop.push(daraja):
+            pass
+        return self.hear()
+
     def work(self, daraja: Daraja) -> list[str]:
         """Push, settle and ask what is due; then let the customer hear what came of it."""
         while self.shop.push(daraja) or self.shop.settle() or self.shop.query(daraja):

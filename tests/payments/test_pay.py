@@ -65,7 +65,7 @@ def test_a_pay_that_whatsapp_delivers_again_is_one_prompt_and_one_answer(talk: T
         list(pool.map(lambda _: talk.turns.accept(pay), range(20)))
     assert len(talk.rows("SELECT id FROM inbox WHERE source_id = 'wamid.pay'")) == 1
     assert len(talk.rows("SELECT id FROM outbox")) == said + 1
-    talk.work(daraja)
+    talk.push(daraja)
     mpesa.pushes(count=1, callbacks=1)
     assert "You cancelled the M-Pesa request" in talk.work(daraja)[0]
     talk.turns.accept(pay)  # once more, now that a new PAY would be taken

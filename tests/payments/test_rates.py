@@ -100,14 +100,25 @@ def test_a_push_over_the_rate_waits_unsent_and_expires_with_its_pay(open_shop: S
     assert [news for news in open_shop.news() if news[0] == "failed"] == [("failed", None)]
 
 
-def test_case_21_a_spike_arrest_rejects_the_push_and_the_next_one_waits(open_shop: Shop, mpesa: Mpesa) -> None:
-    client = limited(mpesa, 60)
+def test_case_21_a_spike_arrest_rejects_the_push_and_the_next_one_waits_a_minute(
+    open_shop: Shop, mpesa: Mpesa, redis_url: str
+) -> None:
+    shared = connect(redis_url)
+    client = DarajaClient(base_url=mpesa.url, tokens=AccessTokens(None), rates=Rates(shared, per_minute=60))
     mpesa.script("254712000001", answer="spike_arrest")
     first = open_shop.consented(phone="254712000001")
     assert open_shop.push(client)
     second = open_shop.consented(phone="254712000002")
     while open_shop.push(client):
         pass
-    client.close()
-    assert [open_shop.states(each.id)[1] for each in (first, second)] == ["rejected", "prepared"]
+    assert [open_shop.states(each.id)[:2] for each in (first, second)] == [("failed", "rejected"), ("consented", "prepared")]
+    assert (open_shop.news(), open_shop.progress()) == ([("failed", None)], ["mpesa_busy"])
     assert len(mpesa.posts()) == 1
+    (rest,) = shared.keys("*daraja-rest*")
+    assert 50 < shared.ttl(rest) <= 60
+    shared.delete(rest)  # a minute later
+    open_shop.clock.advance(seconds=60)
+    assert open_shop.push(client)
+    client.close()
+    assert open_shop.states(second.id)[:2] == ("processing", "accepted")
+    assert len(mpesa.posts()) == 2

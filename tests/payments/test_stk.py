@@ -1,6 +1,5 @@
-import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from payments import stk
 from payments.access_token import AccessTokens
 from payments.callback_urls import has_banned_word
 from payments.credentials import Credentials
-from payments.daraja import Accepted, Ambiguous, DarajaClient, Endpoint, NoAnswer, Rejected, StkQuestion, StkRequest
+from payments.daraja import Accepted, Ambiguous, DarajaClient, Rejected, StkRequest
 from payments.requests import Prepared
 from payments.tokens import draw_token
 from router.databases import Databases
@@ -55,7 +54,7 @@ def test_a_pay_becomes_one_prompt_and_the_money_pays_the_order(open_shop: Shop, 
 def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="never")
     intent = open_shop.consented()
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda _: open_shop.push(daraja), range(20)))
     assert len(mpesa.posts()) == 1
     assert len(open_shop.opened) == 1  # the others saw that somebody is getting ready
@@ -63,20 +62,23 @@ def test_twenty_workers_make_one_post(open_shop: Shop, mpesa: Mpesa, daraja: Dar
 
 
 @pytest.mark.case(9)
-def test_twenty_claims_of_one_attempt_win_once(databases: Databases, shop: Shop) -> None:
+def test_twenty_claims_of_one_attempt_win_once(database_urls: dict[str, str], shop: Shop) -> None:
     """Without the lease: everybody has seen it prepared."""
+    databases = Databases(platform_url=database_urls["platform"], ops_url=database_urls["ops"], resolve_secret=str, pool_size=20)
     intent = shop.consented()
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(20)
 
     def claim(_: int) -> bool:
         with unit_of_work(databases, shop.vendor_id) as work:
             barrier.wait(timeout=5)
             return attempts.dispatch(work, intent, token_sha256=b"t" * 32, terms={}, look_again_at=shop.clock(), now=shop.clock())
 
-    with ThreadPoolExecutor(8) as pool:
-        assert sorted(pool.map(claim, range(8))) == [False] * 7 + [True]
+    with ThreadPoolExecutor(20) as pool:
+        assert sorted(pool.map(claim, range(20))) == [False] * 19 + [True]
+    databases.close()
 
 
+@pytest.mark.case(26)
 def test_a_callback_that_overtakes_the_answer_pays(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     mpesa.script(callback="before_answer", answer_after_seconds=0.2)
     intent = open_shop.consented()
@@ -151,26 +153,10 @@ def test_a_rejected_push_fails_and_a_new_pay_may_try_again(
     assert (open_shop.news(), open_shop.why()) == ([("failed", None)], why)
     assert open_shop.events() == ["payment_failed"]
     assert not open_shop.push(daraja)
+    assert len(mpesa.posts()) == 1
     again = open_shop.prepare(ordered, open_shop.say(ordered))
     assert isinstance(again, Prepared)
     assert open_shop.intent(again.intent_id).account_ref == "S0001B"
-
-
-@pytest.mark.case(15)
-def test_nobody_at_the_port_means_not_sent(shop: Shop) -> None:
-    """The token is there, the push finds no connection."""
-
-    class Unreachable(DarajaClient):
-        def authorise(self, credentials: Credentials) -> SecretStr:
-            return SecretStr("token")
-
-    client = Unreachable(base_url="http://127.0.0.1:9", tokens=AccessTokens(None))
-    intent = shop.consented()
-    assert shop.push(client)
-    client.close()
-    assert shop.states(intent.id) == ("failed", "rejected", "CONFIRMED")
-    (row,) = shop.rows("SELECT error FROM stk_attempts")
-    assert row["error"].startswith("not_sent")
 
 
 @pytest.mark.case(18)
@@ -375,61 +361,6 @@ def test_unusable_secrets_fail_the_intent_and_nothing_is_sent(
     assert mpesa.posts("/oauth/v1/generate") == []
 
 
-class Dying:
-    """A worker that dies at the POST: before it leaves, or after it has been taken."""
-
-    def __init__(self, inner: DarajaClient, *, sends: bool) -> None:
-        self.inner, self.sends = inner, sends
-
-    def authorise(self, credentials: Credentials) -> SecretStr:
-        return self.inner.authorise(credentials)
-
-    def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
-        if self.sends:
-            self.inner.push(request, credentials, token)
-        raise KeyboardInterrupt
-
-    def query(self, question: StkQuestion, credentials: Credentials) -> NoAnswer:
-        return NoAnswer(reason=f"{question} {credentials}")
-
-    def ask(self, endpoint: Endpoint, body: Mapping[str, str | int], credentials: Credentials) -> NoAnswer:
-        return NoAnswer(reason=f"{endpoint} {body} {credentials}")
-
-
-@pytest.mark.case(11)
-def test_a_worker_that_dies_after_the_claim_leaves_an_ambiguous_attempt_that_nobody_pushes(
-    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
-) -> None:
-    intent = open_shop.consented()
-    with pytest.raises(KeyboardInterrupt):
-        open_shop.push(Dying(daraja, sends=False))
-    assert open_shop.states(intent.id)[1] == "dispatched"
-    assert not open_shop.push(daraja)
-    assert open_shop.sweep() == 0
-    open_shop.clock.advance(minutes=2)
-    assert open_shop.sweep() == 1
-    assert open_shop.states(intent.id)[:2] == ("processing", "ambiguous")
-    open_shop.clock.advance(minutes=13)
-    assert open_shop.sweep() == 1
-    assert open_shop.states(intent.id)[:2] == ("needs_review", "unresolved")
-    assert not open_shop.push(daraja)
-    assert mpesa.posts() == []
-    assert open_shop.news() == []
-
-
-def test_a_worker_that_dies_after_the_post_is_paid_by_the_callback(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
-    mpesa.script()
-    intent = open_shop.consented()
-    with pytest.raises(KeyboardInterrupt):
-        open_shop.push(Dying(daraja, sends=True))
-    mpesa.pushes(count=1, callbacks=1)
-    open_shop.clock.advance(minutes=2)
-    assert open_shop.sweep() == 1
-    assert open_shop.settle()
-    assert open_shop.query(daraja)
-    assert open_shop.states(intent.id) == ("paid", "succeeded", "PAID")
-
-
 def test_an_answer_after_the_sweep_still_brings_the_ids(open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient) -> None:
     class Slow(DarajaClient):
         def push(self, request: StkRequest, credentials: Credentials, token: SecretStr) -> Accepted | Rejected | Ambiguous:
@@ -522,29 +453,12 @@ def test_case_10_a_worker_killed_before_the_claim_leaves_it_to_the_next(
         open_shop.push(daraja)
     assert open_shop.states(intent.id)[:2] == ("consented", "prepared")
     assert mpesa.posts() == []
+    assert open_shop.rows("SELECT 1 FROM usage_records WHERE meter = 'stk_push'") == []
     open_shop.clock.advance(seconds=30)
     assert open_shop.push(daraja)
     assert not open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("processing", "accepted", "CONFIRMED")
     assert len(mpesa.posts()) == 1
-
-
-def test_case_14_a_push_that_was_not_taken_and_not_answered_goes_to_a_person(shop: Shop) -> None:
-    """The connection is taken and nobody speaks: the far side never saw a prompt, and we can't know."""
-
-    class Silent(DarajaClient):
-        def authorise(self, credentials: Credentials) -> SecretStr:
-            return SecretStr("token")
-
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        client = Silent(base_url=f"http://127.0.0.1:{mute.getsockname()[1]}", tokens=AccessTokens(None), read_seconds=0.1)
-        intent = shop.consented()
-        assert shop.push(client)
-        assert shop.states(intent.id)[:2] == ("processing", "ambiguous")
-        shop.clock.advance(minutes=15)
-        assert shop.sweep() == 1
-        assert shop.states(intent.id)[0] == "needs_review"
-        assert not shop.push(client)
-        client.close()
 
 
 @pytest.mark.case(60)

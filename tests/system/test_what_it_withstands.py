@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
+from router.wakeups import Job, QueueName
 from tests.operator import operating
 from tests.system.shop import Shop
 
@@ -82,6 +85,7 @@ def test_a_tampered_signature_is_refused_and_leaves_no_row(shop: Shop) -> None:
     assert shop.count("SELECT (SELECT count(*) FROM inbox) + (SELECT count(*) FROM customers)") == 0
 
 
+@pytest.mark.case(12)
 def test_the_worker_killed_while_m_pesa_answers_costs_no_second_prompt(shop: Shop) -> None:
     shop.start_worker()
     shop.order_up_to_pay()
@@ -107,6 +111,26 @@ def test_the_worker_killed_before_the_push_pushes_once_after_its_restart(shop: S
     assert shop.push_requests() == 1
 
 
+@pytest.mark.case(9)
+def test_a_push_job_that_is_queued_again_and_again_makes_one_prompt(shop: Shop, redis_url: str) -> None:
+    shop.start_worker()
+    shop.order_up_to_pay()
+    shop.kill_worker()
+    shop.mpesa(outcome="paid", delay_seconds=1.5)
+    shop.say(text="PAY")
+    with redis.Redis.from_url(redis_url) as client:
+        queue = Queue(QueueName.PUSHES, connection=client, serializer=JSONSerializer)
+        for _ in range(10):
+            queue.enqueue_call(str(Job.PUSH), args=(str(shop.vendor_id),))
+        shop.start_worker()
+        shop.until(lambda: shop.push_requests() == 1, "the push")
+        for _ in range(10):
+            queue.enqueue_call(str(Job.PUSH), args=(str(shop.vendor_id),))
+        shop.until(lambda: any("Paid" in reply["text"] for reply in shop.replies()), "the receipt", seconds=60)
+        shop.until(lambda: not len(queue), "the end of all jobs")
+    assert shop.push_requests() == 1
+
+
 def test_redis_flushed_in_the_middle_loses_nothing(working_shop: Shop, redis_url: str) -> None:
     shop = working_shop
     client = redis.Redis.from_url(redis_url)
@@ -126,6 +150,7 @@ def test_redis_flushed_in_the_middle_loses_nothing(working_shop: Shop, redis_url
     client.close()
 
 
+@pytest.mark.case(25, 26)
 def test_the_callback_twenty_times_and_before_the_answer_is_one_payment(working_shop: Shop) -> None:
     shop = working_shop
     shop.order_up_to_pay()
