@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import LiteralString
 
+import psycopg
 import pytest
 
 from router import migrating
-from router.databases import Databases
+from router.databases import CONNECT_SETTINGS, Databases
 from router.revisions import Which
 from tests.operator import operating
 
@@ -118,3 +119,14 @@ def test_a_trigger_refuses_and_never_writes(databases: Databases) -> None:
     assert len(triggers) > 10
     assert [row["name"] for row in triggers if WRITES.search(row["source"])] == []
     assert [row["name"] for row in triggers if "RAISE EXCEPTION" not in row["source"]] == []
+
+
+def test_a_pooler_of_transactions_is_asked_for_what_docs_scaling_says(database_urls: dict[str, str]) -> None:
+    told = (ROOT / "docs" / "scaling.md").read_text()
+    for name, value in re.findall(r"-c (\w+)=(\w+)", str(CONNECT_SETTINGS["options"])):
+        assert re.search(rf"{name} = '{value}'", told), f"{name} is sent as an option: PgBouncer drops it, so the role needs it"
+    assert psycopg.capabilities.has_send_close_prepared(), "an older libpq says DEALLOCATE, unknown to PgBouncer"
+    (most,) = re.findall(r"max_prepared_statements = (\d+)", told)
+    with psycopg.connect(database_urls["ops"]) as conn:
+        assert conn.prepared_max is not None
+        assert conn.prepared_max <= int(most)
