@@ -48,7 +48,7 @@ class FlowServer(LanguageServer):
         lines = self.workspace.get_text_document(uri).lines
         return types.Diagnostic(
             range=codec.range_to_client_units(lines, types.Range(start=start, end=end)),
-            message="\n".join([": ".join(filter(None, [problem.message, problem.hint])), *problem.notes]),
+            message=problem.said,
             severity=types.DiagnosticSeverity.Warning if problem.warns else types.DiagnosticSeverity.Error,
             code=problem.code,
             source="soko",

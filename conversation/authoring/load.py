@@ -14,7 +14,7 @@ from conversation.authoring.check.products import check_products, read_products
 from conversation.authoring.check.tests import check_tests
 from conversation.authoring.expression_types import Scope
 from conversation.authoring.flows import FlowReader, read_signature
-from conversation.authoring.nodes import Map, Node, Scalar, parse_yaml
+from conversation.authoring.nodes import Map, Node, Scalar, parse_yaml, read_source
 from conversation.authoring.parts import Signature
 from conversation.authoring.problems import FlowErrors, Problem, Problems, Source, suggest
 from conversation.authoring.reading import Reader, Shared, Translation
@@ -123,13 +123,9 @@ def check_files(
         bundle = _build(files, catalogue, folder, problems)
         for file, data in products.items():
             check_products(bundle, read_products(parse_yaml(file, data, problems), problems), problems)
+        sources = [read_source(file, data) for file, data in sorted(tests.items()) if data]
     except FlowErrors as errors:
         return Checked(bundle=None, problems=errors.problems)
-    sources = [
-        Source(file=file, text=text, lines=tuple(text.split("\n")))
-        for file, data in sorted(tests.items())
-        if (text := data.decode())
-    ]
     for source in sources:
         problems.know(source)
     check_tests(sources, problems)

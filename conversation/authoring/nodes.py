@@ -81,17 +81,22 @@ Node: TypeAlias = Scalar | Map | Items
 
 def parse_yaml(file: str, data: bytes, problems: Problems) -> tuple[Source, Node]:
     """Parse one file. Raises FlowErrors with the one thing that makes it unreadable."""
-    try:
-        text = data.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        at = At(file=file, line=data[: error.start].count(b"\n") + 1, column=1)
-        raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
-    source = Source(file=file, text=text, lines=tuple(text.split("\n")))
+    source = read_source(file, data)
     problems.know(source)
     too_much = find_too_much(source)
     if too_much is not None:
         raise FlowErrors([too_much])
     return source, _compose(source)
+
+
+def read_source(file: str, data: bytes) -> Source:
+    """The lines of one file. Raises FlowErrors when they are no text."""
+    try:
+        text = data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        at = At(file=file, line=data[: error.start].count(b"\n") + 1, column=1)
+        raise FlowErrors([Problem(code="Y1", message="this file is not UTF-8 text", at=at)]) from error
+    return Source(file=file, text=text, lines=tuple(text.split("\n")))
 
 
 def _compose(source: Source) -> Node:

@@ -50,6 +50,11 @@ class Problem:
         shown.extend(f"   {note}" for note in self.notes)
         return "\n".join(shown)
 
+    @property
+    def said(self) -> str:
+        """What is wrong and how to mend it, for what shows the place by itself."""
+        return "\n".join(part for part in (self.message, self.hint, *self.notes) if part)
+
     def to_json(self) -> dict[str, str | int | list[str]]:
         """One flat object a problem."""
         return {

@@ -39,12 +39,11 @@ def to_sarif(problems: Sequence[Problem]) -> str:
 def _result(problem: Problem) -> JSON:
     at = problem.at
     region: JSON = {"startLine": at.line, "startColumn": at.column, "endColumn": at.column + at.width}
-    said = "\n".join(part for part in (problem.message, problem.hint, *problem.notes) if part)
     return {
         "ruleId": problem.code,
         "ruleIndex": list(CODES).index(problem.code),
         "level": "warning" if problem.warns else "error",
-        "message": {"text": said},
+        "message": {"text": problem.said},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": at.file}, "region": region}}],
     }
 
@@ -53,9 +52,8 @@ def to_github(problem: Problem) -> str:
     """One workflow command of GitHub Actions: it shows the message beside the line."""
     kind = "warning" if problem.warns else "error"
     at = problem.at
-    said = "\n".join(part for part in (problem.message, problem.hint, *problem.notes) if part)
     place = f"file={_escaped(at.file)},line={at.line},col={at.column},endColumn={at.column + at.width}"
-    return f"::{kind} {place},title={problem.code}::{said.replace('%', '%25').replace(chr(10), '%0A')}"
+    return f"::{kind} {place},title={problem.code}::{problem.said.replace('%', '%25').replace(chr(10), '%0A')}"
 
 
 def _escaped(value: str) -> str:

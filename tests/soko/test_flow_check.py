@@ -70,6 +70,36 @@ def test_products_are_checked_when_they_are_given(folder: Path, tmp_path: Path) 
     assert (code, "R4" in said) == (1, True)
 
 
+def test_every_form_says_the_same(folder: Path) -> None:
+    (folder / "a.yaml").write_text(
+        FLOW.replace("slots: {n: {type: int, default: 1}}\n", "").replace("{end: STATE}", "{go: yy}\n  y: {end: z}")
+    )
+    (told,) = json.loads(check(str(folder), "--json")[1])["problems"]
+    parts = [told["message"], told["hint"], *told["notes"]]
+    assert parts == ["there is no state `yy`", "did you mean `y` (line 5)?", "Because of this, nobody can reach `y`."]
+    text, github = (check(str(folder), "--format", form)[1] for form in ("text", "github"))
+    (sarif,) = json.loads(check(str(folder), "--format", "sarif")[1])["runs"][0]["results"]
+    assert all(part in text for part in parts)
+    assert github.strip().endswith("%0A".join(parts))
+    assert sarif["message"]["text"] == "\n".join(parts)
+
+
+@pytest.mark.parametrize("file", ["app.yaml", "a.yaml", "text/sw.yaml", "tests/a.test.yaml"])
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"", b"- 1", b"x", b"\x00", b"a: [", b"? a"], ids=repr)
+def test_whatever_a_file_holds_is_told_and_nothing_of_python_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, data: bytes
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(data)
+    result = CliRunner().invoke(app, ["flow", "check", "flows"])
+    assert isinstance(result.exception, SystemExit | None)
+    assert "Traceback" not in result.output
+    assert str(folder) not in result.output
+    read_by_replay = file.startswith("tests/") and data != b"\xff\xfe"
+    assert (result.exit_code, f"flows/{file}:1:" in result.output) == ((0, False) if read_by_replay else (1, True))
+
+
 def test_watch_checks_again_when_a_file_changes(folder: Path) -> None:
     command = [sys.executable, "-u", "-m", "soko", "flow", "check", "--watch", str(folder)]
     watching = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ})

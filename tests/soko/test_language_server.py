@@ -66,7 +66,7 @@ def test_a_mistake_is_underlined_while_it_is_typed_and_gone_when_it_is_mended(ed
     (stale,) = told[(flows / "text" / "sw.yaml").as_uri()]  # its translation is of the text before
     assert stale["code"] == "L1"
     assert (problem["code"], problem["severity"], problem["source"]) == ("X2", 1, "soko")
-    assert "customer" in problem["message"]
+    assert problem["message"] == "there is nothing called `custmer` here\ndid you mean `customer`?"  # as the terminal says it
     line = wrong.splitlines()[problem["range"]["start"]["line"]]
     units = line.encode("utf-16-le")
     start, end = (problem["range"][side]["character"] * 2 for side in ("start", "end"))
