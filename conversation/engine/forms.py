@@ -16,6 +16,7 @@ from conversation.engine.values import JSON
 from conversation.errors import Broken
 
 MOST_WORDS: Final = 24  # a longer message answers its own question only
+_ABOVE: Final = {"choice": 0, "state_words": 2}  # rungs of the ladder above these; above the others a form has four
 _PARTS_END: Final = (",", ";", ".")
 _JOINERS: Final = frozenset({"na", "and", "&", "+"})
 _MARKS: Final = frozenset(
@@ -33,21 +34,27 @@ class _Open:
     form: Form
     field: FormField
     text: str
+    passed: tuple[str, ...]
 
 
-def answer(running: Running, wait: Wait, event: FromCustomer) -> str | None:
-    """Take a message that is not a command; return the state to enter next. The rungs are those of the one ladder."""
+def answer(running: Running, wait: Wait, event: FromCustomer, passed: tuple[str, ...]) -> str | None:
+    """Take a message that is not a command; return the state to enter next. The rungs are those of the one ladder.
+
+    `passed`: why the rungs above commands did not take it, and commands.
+    """
     state = running.state
     if state.form is None or wait.asks_for is None:
         raise Broken(f"{running.top.flow}.{state.name} has no form")
     heard = hear(event, running.top.flow, wait)
-    here = _Open(wait=wait, form=state.form, field=state.form.field(wait.asks_for), text=heard.text)
+    here = _Open(wait=wait, form=state.form, field=state.form.field(wait.asks_for), text=heard.text, passed=passed)
     if heard.choice is not None and heard.choice in wait.doubt:
+        _note(running, "choice", here)
         return _correct(running, here, heard.choice, wait.doubt[heard.choice])
     if wait.doubt:  # the customer did not say which, but something else
         here = replace(here, wait=replace(wait, doubt={}))
         running.top = replace(running.top, wait=here.wait)
     if heard.choice == NEXT_PAGE:
+        _note(running, "choice", here)
         running.top = replace(running.top, wait=replace(here.wait, page=here.wait.page + 1))
         return running.ask_again()
     value = _chosen(here, heard.choice)
@@ -69,7 +76,9 @@ def is_sure(running: Running, wait: Wait, event: FromCustomer) -> bool:
 
 
 def _note(running: Running, rung: str, here: _Open) -> None:
-    running.note("matched", f"{running.top.flow}.{here.wait.state}", rung=rung, by=here.field.name)
+    above = _ABOVE.get(rung, len(here.passed))
+    place = f"{running.top.flow}.{here.wait.state}"
+    running.note("matched", place, rung=rung, by=here.field.name, passed=here.passed[:above])
 
 
 def _chosen(here: _Open, choice: str | None) -> JSON:

@@ -1,13 +1,15 @@
 """The one ladder on which every message of a customer is understood, the same in every state.
 
 1 choice  2 consent  3 state words  4 commands  5 entities  6 patterns  7 intents  8 any  then unmatched. The result says which
-rung took the message, and for the rungs above it why not.
+rung took the message, and for the rungs above it why not, with what came nearest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from rapidfuzz import fuzz, process
 
 from conversation.engine.catalogue import ConsentSpec
 from conversation.engine.events import FromCustomer, Said, Shared, Tapped
@@ -20,6 +22,7 @@ from conversation.engine.values import JSON
 
 PICKED: Final = "picked:"
 NEXT_PAGE: Final = "~more"
+_MISSED: Final = 60.0  # of 100: what is less like a word is no near miss of it
 
 # The same characters as in the database's is_pay(): no more, so that both always agree on what the customer said.
 _AROUND_CONSENT: Final = " \t\n\r\f\x0b\u00a0!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\u2026\u201c\u201d\u2018\u2019\u2013\u2014"
@@ -105,7 +108,7 @@ def match(event: FromCustomer, flow: str, state: State, wait: Wait, bundle: Bund
 
 def _by_choice(heard: _Heard, state: State, wait: Wait, passed: list[str]) -> Match | None:
     if heard.choice is None:
-        passed.append("choice: not one of the open question's choices")
+        passed.append("choice: not one of the open question's choices" + _nearest(heard, map(normalise, wait.choices.values())))
         return None
     if heard.choice == NEXT_PAGE:
         return Match(rung="choice", passed=tuple(passed), next_page=True)
@@ -140,7 +143,9 @@ def _by_words(heard: _Heard, state: State, passed: list[str]) -> Match | None:
     for reply in state.replies:
         if words and words in reply.words:
             return Match(rung="state_words", passed=tuple(passed), reply=reply)
-    passed.append("state_words: none is the whole message")
+    passed.append(
+        "state_words: none is the whole message" + _nearest(heard, (word for each in state.replies for word in each.words))
+    )
     return None
 
 
@@ -149,8 +154,16 @@ def _by_command(heard: _Heard, state: State, passed: list[str]) -> Match | None:
     for command in state.commands:
         if words and words in command.words:
             return Match(rung="commands", passed=tuple(passed), command=command)
-    passed.append("commands: none is the whole message")
+    passed.append(
+        "commands: none is the whole message" + _nearest(heard, (word for each in state.commands for word in each.words))
+    )
     return None
+
+
+def _nearest(heard: _Heard, known: Iterable[str]) -> str:
+    """What the customer nearly said, for the trace."""
+    found = process.extractOne(heard.words, sorted(known), scorer=fuzz.ratio, score_cutoff=_MISSED)
+    return f"; nearest is `{found[0]}`" if found and heard.words else ""
 
 
 def _by_entity(heard: _Heard, at: datetime, state: State, bundle: Bundle, lexicon: Lexicon, passed: list[str]) -> Match | None:

@@ -66,7 +66,7 @@ def _expiry(running: Running) -> tuple[int, Expiry] | None:
 
 def _remind(running: Running, wait: Wait, number: int) -> bool:
     reminder = running.flow.reminder
-    if reminder is None or wait.reminded != number - 1 or wait.state not in reminder.states:
+    if reminder is None or wait.state not in reminder.states or not wait.reminded == number - 1 < reminder.times:
         return False
     wait = replace(wait, reminded=number)
     running.top = replace(running.top, wait=wait)

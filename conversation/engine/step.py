@@ -164,7 +164,7 @@ def _message(bundle: Bundle, snapshot: Snapshot, event: FromCustomer, context: C
         return running
     found = match(event, running.top.flow, running.state, wait, bundle, context.lexicon)
     if running.state.form is not None and (found.command is None or forms.is_sure(running, wait, event)):
-        running.run(forms.answer(running, wait, event))
+        running.run(forms.answer(running, wait, event, found.passed))
         return running
     running.note("matched", place, rung=found.rung, by=_name(found), passed=found.passed, **_where(found))
     running.run(_answer(running, wait, found, event))

@@ -237,6 +237,19 @@ def test_a_violation_is_told_as_a_customers_story() -> None:
     assert re.fullmatch(told, problem.notes[0])
 
 
+def test_a_slot_that_may_not_be_set_is_told_with_the_way_there() -> None:
+    asks = "{ask: Well?, replies: [{entity: number, as: n, go: y}, {words: [b], go: w}]}"
+    states = f"  x: {asks}\n  w: {{go: y}}\n  y: {{say: '{{{{ n }}}}', end: e}}"
+    with pytest.raises(FlowErrors) as caught:
+        bundle_of(f"flow: a\nstarts_when: [any: true]\nslots: {{n: {{type: int}}}}\nstates:\n{states}")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.message, problem.notes) == (
+        "X4",
+        "`n` may not be set yet here",
+        ("how: x -> w -> y", "fix: give `n` a default, or set it on that way"),
+    )
+
+
 def test_all_causes_are_told_at_once_in_the_order_of_lines() -> None:
     states = "  x: {go: yy}\n  y: {go: zz}\n  z: {say: '{{ nobody }}', end: e}"
     with pytest.raises(FlowErrors) as caught:

@@ -1,6 +1,7 @@
 """What an editor underlines: every committed file follows its schema, and the usual slips do not."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,17 @@ def test_a_translation_of_a_text_that_is_not_there_is_underlined() -> None:
 def test_an_app_without_a_time_zone_is_underlined() -> None:
     text = (FLOWS / "app.yaml").read_text(encoding="utf-8")
     assert mistakes("app.json", text.replace("timezone:", "time_zone:")) != []
+
+
+def test_no_key_is_a_word_that_old_yaml_reads_as_true_or_false() -> None:
+    def keys(schema: Any) -> Iterator[str]:
+        for name, inner in schema.items() if isinstance(schema, dict) else enumerate(schema if isinstance(schema, list) else ()):
+            yield from inner if name == "properties" else ()
+            yield from keys(inner)
+
+    known = {key for schema in build_schemas(shop_bundle()).values() for key in keys(schema)}
+    assert {"say", "ask", "words", "customer", "expires"} <= known
+    assert known & {"on", "off", "yes", "no", "y", "n", "true", "false"} == set()
 
 
 def test_the_schemas_know_every_key_that_the_loader_knows() -> None:

@@ -4,14 +4,17 @@ import dataclasses
 
 import pytest
 
-from conversation.engine.events import Returned, Said
+from conversation.authoring.load import build_unchecked
+from conversation.engine.effects import Call, Emit, SwitchLanguage
+from conversation.engine.events import Happened, PersonLeft, Returned, Said
 from conversation.engine.flow import Limits
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import step
 from conversation.engine.values import JSON
-from conversation.errors import Broken, LimitCrossed
+from conversation.errors import Broken, ContractBroken, LimitCrossed
+from conversation.services import CATALOGUE
 from tests.conversation.engine.shop import START, Shop
-from tests.conversation.engine.small import bundle_of
+from tests.conversation.engine.small import bundle_of, files_of
 
 
 def test_a_redirect_leaves_before_anything_is_done() -> None:
@@ -233,3 +236,138 @@ def test_which_one_may_be_written_too_and_a_tie_alone_changes_nothing_yet() -> N
     shop = Shop().say("dairy")
     assert (shop.texts, shop.calls) == (["Which *dairy* do you mean?"], [])
     assert (shop.say("maziwa 500ml").state, shop.basket) == ("cart", {"2": 1})
+
+
+ORDER = """
+flow: main
+starts_when: [any: true]
+slots: {n: {type: int, default: 0}}
+states:
+  a:
+    ask: Well?
+    replies: [{words: [b], do: [{set: {n: n + 1}}], say: "reply {{ n }}", go: b}]
+  b:
+    redirect: [{if: n > 5, to: z, say: redirected}]
+    ask: {text: "asked {{ n }}", buttons: {go: Go}}
+    say: ["said {{ n }}", {if: n > 5, text: never}]
+    do: [{set: {n: n + 1}}, {set: {n: n * 2}}, {emit: seen}, {switch_language: sw}]
+    replies: [{choice: go, do: [{set: {n: 6}}], go: b}]
+  z: {end: done}
+"""
+
+
+def test_the_keys_of_a_state_are_taken_in_one_order_however_they_are_written() -> None:
+    shop = Shop(bundle=bundle_of(ORDER)).say("x").say("b")
+    assert shop.texts == ["reply 1", "said 4", "asked 4"]
+    done = [entry["what"] for entry in shop.trace if entry["what"] in ("guard", "emitted", "waiting")]
+    assert done == ["guard", "emitted", "guard", "waiting"]
+    assert [each.name for each in shop.effects if isinstance(each, Emit)] == ["seen"]
+    assert [each.language for each in shop.effects if isinstance(each, SwitchLanguage)] == ["sw"]
+    shop.tap("Go")
+    assert (shop.texts, shop.ended) == (["redirected"], ["done"])
+    assert not [each for each in shop.effects if isinstance(each, Emit)]
+
+
+WAYS = """
+flow: main
+starts_when: [any: true]
+slots: {n: {type: int}}
+states:
+  a: {ask: How many?, replies: [{entity: number, as: n, go: b}]}
+  b: {go: [{if: n > 10, to: many}, {if: n > 5, to: some}, few]}
+  many: {end: many}
+  some: {end: some}
+  few: {end: few}
+"""
+
+
+@pytest.mark.parametrize(("said", "ended"), [("20", "many"), ("10", "some"), ("5", "few")])
+def test_go_takes_the_first_branch_that_holds_and_else_the_last(said: str, ended: str) -> None:
+    assert Shop(bundle=bundle_of(WAYS)).say("x").say(said).ended == [ended]
+
+
+MENUS = """
+flow: main
+starts_when: [any: true]
+states:
+  a:
+    ask: {text: Which?, list: {button: See, rows: {one: First, two: {title: Second, about: "KES {{ order.total }}"}}}}
+    replies: [{choice: one, go: b}, {choice: two, go: c}]
+  b:
+    ask: {text: And?, buttons: {n1: N1, n2: N2, n3: N3, n4: N4}}
+    replies: [{choice: n1, go: a}, {choice: n2, go: a}, {choice: n3, go: a}, {choice: n4, go: c}]
+  c: {end: done}
+"""
+
+
+def test_a_fixed_list_shows_its_rows_and_each_leads_on() -> None:
+    shop = Shop(bundle=bundle_of(MENUS)).say("x")
+    menu = shop.messages[-1][1].menu
+    assert menu is not None
+    assert (menu.button, [(row.title, row.about) for row in menu.rows]) == ("See", [("First", ""), ("Second", "KES 0")])
+    assert shop.tap("Second").ended == ["done"]
+
+
+def test_more_than_three_buttons_become_a_list_by_themselves() -> None:
+    shop = Shop(bundle=bundle_of(MENUS)).say("x").tap("First")
+    asked = shop.messages[-1][1]
+    assert (asked.buttons, asked.menu and [row.title for row in asked.menu.rows]) == ((), ["N1", "N2", "N3", "N4"])
+    assert shop.tap("N4").ended == ["done"]
+
+
+PUSH = """{call: payments.stk_push, with: {order: order.id, amount: order.total, phone: customer.phone},
+         else: {busy | refused | daily_limit | unknown: out}}"""
+ASKS = """
+flow: %s
+starts_when: [{words: [%s]}]
+states:
+  a: {ask: "{{ order.total | kes }} {{ customer.phone | phone }} PAY", replies: [{consent: pay, go: b}]}
+  b: {do: [%s], go: out}
+  out: {end: out}
+"""
+PUSHES = "flow: %s\nstarts_when: [{words: [%s]}]\nstates:\n  b: {do: [%s], go: out}\n  out: {end: out}"
+EMIT = "{emit: paying}"
+
+
+@pytest.mark.parametrize(
+    "flows",
+    [
+        (ASKS % ("main", "go", "{call: sub}"), PUSHES % ("sub", "x", PUSH)),
+        (ASKS % ("sub", "x", EMIT), PUSHES % ("main", "go", "{call: sub}, " + PUSH)),
+    ],
+)
+def test_a_consent_goes_neither_into_a_subflow_nor_out_of_it(flows: tuple[str, str]) -> None:
+    bundle = build_unchecked(files_of(*flows), CATALOGUE)  # no checked flow has it
+    shop = Shop(bundle=bundle, status="CONFIRMED", basket={"0": 1}).say("go")
+    with pytest.raises(ContractBroken, match="has not replied PAY"):
+        shop.say("pay")
+
+
+OUTSIDE = """
+flow: main
+starts_when: [any: true]
+commands: {faq: {words: [faq], call: faq}}
+states:
+  a: {ask: Well?, replies: [{words: [b], go: b}]}
+  b: {do: [{call: inner, else: {left: gone}}], end: done}
+  gone: {say: Never mind., end: walked_away}
+"""
+
+
+def test_the_name_of_a_result_is_what_its_caller_sees() -> None:
+    asks = "{ask: Yes?, replies: [{words: [y], go: b}, {words: [n], go: c}]}"
+    inner = f"flow: inner\nstates: {{a: {asks}, b: {{end: fine}}, c: {{end: left}}}}"
+    faq = "flow: faq\nstates: {a: {end: told}}"
+    shop = Shop(bundle=bundle_of(OUTSIDE, inner, faq)).say("x").say("b")
+    assert shop.say("n").ended == ["left", "walked_away"]
+    assert Shop(bundle=bundle_of(OUTSIDE, inner, faq)).say("x").say("b").say("y").ended == ["fine", "done"]
+
+
+def test_while_a_call_runs_nothing_else_is_taken() -> None:
+    shop = Shop()
+    taken = step(shop.bundle, shop.snapshot, Said(id="1", at=START, text="hi"), shop.context())
+    assert isinstance(taken.effects[-1], Call)
+    late = Happened(id="3", at=START, name="payments.result", key="k", outcome="failed", carries={})
+    for event in (Said(id="2", at=START, text="cancel"), late, PersonLeft(id="4", at=START)):
+        with pytest.raises(Broken, match="has not answered yet"):
+            step(shop.bundle, taken.snapshot, event, shop.context())

@@ -47,6 +47,7 @@ def test_expressions_are_worked_out(source: str, value: JSON) -> None:
         ("{{ phone | phone }}", "+254 700 000 001"),
         ("{% for line in order.lines %}{{ line.qty }} {{ line.name }}\n{% endfor %}.", "2 Unga\n1 Chai\n."),
         ("{% if n == 1 %}one{% elif n == 2 %}two{% else %}more{% endif %}", "two"),
+        ("{{ n }} {{ 'item' if n == 1 else 'items' }}", "2 items"),
         ("  plain & <b>  ", "plain & <b>"),
     ],
 )

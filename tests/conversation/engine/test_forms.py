@@ -1,8 +1,11 @@
 """Forms: one message answers several questions, skips some, and corrects what was answered before."""
 
+from typing import cast
+
 import pytest
 
 from conversation.authoring.problems import FlowErrors
+from conversation.engine.values import JSON
 from tests.conversation.authoring.test_load import check_place
 from tests.conversation.engine.shop import Shop
 from tests.conversation.engine.small import bundle_of
@@ -168,6 +171,77 @@ def test_an_old_menu_of_the_form_is_stale() -> None:
 def test_without_correct_an_answer_stands() -> None:
     shop = booking(BOOKING.replace("    correct: true\n", "")).tap("Beard").say("2").say("no, 3")
     assert (shop.texts, slots(shop)["people"]) == (["Sorry?"], 2)
+
+
+PICKED = """
+flow: choosing
+starts_when: [any: true]
+slots: {word: {type: string 500}}
+states:
+  start: {ask: Say a word., replies: [{any: true, as: word, go: details}]}
+  details:
+    form:
+      word: {type: string 500, ask: Which word?}
+      line:
+        type: line
+        ask: Which line?
+        list: {button: See, rows: {each: order.lines, id: it.product, title: it.name}, more: {title: More}}
+      size: {type: string 20, ask: What size?, buttons: {s: Small, l: Large}}
+    correct: {say: "Now it is {{ value }}."}
+    go: done
+  done: {say: "{{ word }}: {{ line.total | kes }}, {{ size }}.", end: done}
+"""
+
+
+def test_a_form_asks_from_a_list_of_records_keeps_the_whole_record_and_turns_its_pages() -> None:
+    lines: list[JSON] = [{"product": str(n), "name": f"Item {n}", "qty": 1, "total": 10 * n} for n in range(12)]
+    shop = Shop(bundle=bundle_of(PICKED), more_lines=lines).say("hi").say("tea")
+    assert (asked(shop), list(shop.shown[-1])) == ("line", [f"Item {n}" for n in range(9)] + ["More"])  # the word is known
+    assert list(shop.tap("More").shown[-1])[:3] == ["Item 9", "Item 10", "Item 11"]
+    assert shop.rung() == "choice"
+    assert shop.say("nothing on it").texts == ["Which line?"]
+    assert asked(shop.tap("Item 11")) == "size"
+    assert shop.tap("Large").texts == ["tea: KES 110, Large."]
+
+
+def test_a_correction_is_told_in_the_flows_own_words() -> None:
+    flow = PICKED.replace("size: {type: string 20", "count: {type: number, ask: How many?}\n      size: {type: string 20")
+    shop = Shop(bundle=bundle_of(flow), more_lines=[{"product": "1", "name": "Item", "qty": 1, "total": 10}]).say("hi").say("tea")
+    assert shop.tap("Item").say("2").say("no, 3").texts == ["Now it is 3.", "What size?"]
+
+
+def test_of_four_answers_that_could_be_meant_it_asks_from_a_list() -> None:
+    more = "".join(f"      n{n}: {{type: number, ask: And {n}?}}\n" for n in range(3))
+    shop = booking(TWO.replace("      day: ", f"{more}      day: ", 1)).tap("Beard").say("2").say("1")
+    for count in ("5", "6", "7"):
+        shop.say(count)
+    assert shop.say("no, 3").texts == ["Which one shall I change?"]
+    assert list(shop.shown[-1]) == ["People", "Children", "N0", "N1", "N2"]
+    assert shop.tap("N1").texts == ["Changed to 3.", "Which day, for 2?"]
+    assert shop.rung() == "choice"
+
+
+def test_a_correction_that_fails_its_check_after_it_was_asked_for_uses_a_try() -> None:
+    shop = booking(TWO).tap("Beard").say("2").say("1").say("no, 9").tap("People")
+    assert shop.texts == ["At most 4, not 9.", "Which day, for 2?"]
+    assert shop.say("no, 8").tap("People").texts == ["At most 4, not 8.", "Which day, for 2?"]
+    assert shop.say("no, 7").tap("People").ended == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("said", "rung", "passed"),
+    [
+        ("Haircut", "choice", []),
+        ("5 March", "entities", ["choice", "consent", "state_words", "commands"]),
+        ("helpp", "unmatched", ["choice", "consent", "state_words", "commands"]),
+    ],
+)
+def test_the_trace_says_why_the_rungs_above_did_not_take_an_answer(said: str, rung: str, passed: list[str]) -> None:
+    shop = booking().say(said)
+    (matched,) = [entry for entry in shop.trace if entry["what"] == "matched"]
+    told = cast("list[str]", matched["passed"])
+    assert (matched["rung"], [why.partition(":")[0] for why in told]) == (rung, passed)
+    assert any("nearest is `help`" in why for why in told) is (said == "helpp")
 
 
 FORM = """

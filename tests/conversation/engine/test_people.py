@@ -60,6 +60,13 @@ def test_what_a_handoff_does_not_list_is_not_answered(text: str) -> None:
     assert shop.trace[-1]["what"] == "with a person"
 
 
+@pytest.mark.parametrize("listed", ["", "    commands: {stop: {say: You are talking to a person., then: resume}}\n"])
+def test_a_handoff_that_narrows_nothing_answers_only_what_it_answers_itself(listed: str) -> None:
+    shop = Shop(bundle=bundle_of(HELP.replace("    commands: {only: [status]}\n", listed), FAQ)).say("hi").tap("A person")
+    assert (shop.say("status").effects, shop.say("faq").effects) == ([], [])
+    assert shop.say("stop").texts == (["You are talking to a person."] if listed else [])
+
+
 def test_what_a_handoff_lists_is_answered() -> None:
     assert with_a_person().say("status").texts == ["Somebody has it."]
 

@@ -4,10 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from conversation.authoring.load import build_unchecked
 from conversation.engine.events import Returned, TimerFired
+from conversation.engine.flow import Bundle
 from conversation.engine.step import step
 from conversation.errors import Broken
+from conversation.services import CATALOGUE
 from tests.conversation.engine.shop import Shop
+from tests.conversation.engine.small import bundle_of, files_of
 
 
 def test_a_timer_of_an_older_wait_changes_nothing() -> None:
@@ -41,6 +45,26 @@ def test_repeating_a_question_keeps_its_number_and_its_due_times() -> None:
     assert shop.fire("after:90s", turn=number).calls == ["payments.query"]
 
 
+def test_repeating_a_question_with_a_timer_keeps_both_as_they_are() -> None:
+    flow = """
+flow: a
+starts_when: [any: true]
+commands: {help: {words: [help], say: Here., then: resume}}
+states:
+  x: {ask: {text: Well?, buttons: {b: B}}, replies: [{choice: b, go: y}], after: {5m: late}}
+  y: {end: tapped}
+  late: {end: late}
+"""
+    shop = Shop(bundle=bundle_of(flow)).say("hi")
+    number, due = shop.snapshot.waiting_turn, shop.timers["after:5m"]
+    for text in ("hm?", "help"):
+        shop.say(text)
+        assert (shop.texts[-1], shop.snapshot.waiting_turn, shop.timers.get("after:5m", due)) == ("Well?", number, due)
+    assert shop.snapshot.frames[-1].wait is not None
+    assert shop.snapshot.frames[-1].wait.timers == {"after:5m": due.isoformat()}
+    assert shop.tap("B", menu=0).ended == ["tapped"]  # the first copy is as good as the last
+
+
 def test_the_payment_that_nobody_called_back_about_is_asked_for() -> None:
     shop = Shop(query=["pending", "pending", "paid"]).to_pay().say("pay").fire("after:90s")
     assert (shop.state, shop.places) == ("waiting", ["shop.ask_mpesa.payments.query.pending.say.1"])
@@ -56,8 +80,10 @@ def test_the_payment_that_nobody_called_back_about_is_asked_for() -> None:
 def test_an_awaited_event_leads_on_once() -> None:
     shop = Shop().to_pay().say("pay").result("wrong_pin")
     assert (shop.places, shop.state) == (["shop.pay_failed.say.2", "shop.pay.ask"], "pay")
-    assert shop.result("wrong_pin").messages == []
-    assert shop.state == "pay"
+    assert (shop.result("wrong_pin").messages, shop.trace[0]["what"], shop.state) == ([], "echo", "pay")
+    shop.say("pay").result("paid")
+    assert shop.ended == ["paid"]
+    assert (shop.result("paid").effects, shop.trace[0]["what"]) == ([], "echo")
 
 
 def test_money_that_comes_after_it_was_called_lost_is_told() -> None:
@@ -161,3 +187,50 @@ def test_only_the_answer_to_a_call_may_follow_it() -> None:
     assert taken.snapshot is shop.snapshot
     with pytest.raises(Broken, match="nothing was called"):
         step(shop.bundle, shop.snapshot, Returned(at=shop.now, outcome="ok"), shop.context())
+
+
+REMINDED = """
+flow: a
+starts_when: [any: true]
+conversation:
+  expires: {after: 5h, to: gone}
+  remind: {after: 1h, in: [x], times: 2, between: ["08:00", "11:30"], say: Still there?}
+commands: {help: {words: [help], say: Here., then: resume}}
+states:
+  x: {ask: Well?, replies: [{words: [b], go: y}]}
+  y: {ask: And?, replies: [{words: [c], go: gone}]}
+  gone: {say: Bye., end: gone}
+"""
+
+
+def reminding() -> Bundle:
+    return build_unchecked(files_of(REMINDED), CATALOGUE)  # over a night, both could come too late for WhatsApp
+
+
+def test_reminders_come_so_often_and_count_from_the_last_message() -> None:
+    shop = Shop(bundle=reminding()).say("hi")
+    assert shop.timers["remind:1@1"] == shop.now + timedelta(hours=1)
+    shop.now += timedelta(hours=1)
+    shop.fire("remind:1@1")
+    assert (shop.texts, shop.timers) == (["Still there?"], {"remind:2@1": shop.now + timedelta(hours=1)})
+    assert shop.fire("remind:1@1").messages == []
+    assert (shop.fire("remind:2@1").texts, shop.timers) == (["Still there?"], {})
+    assert shop.fire("remind:3@1").messages == []
+    shop.say("help")  # whoever speaks again may be reminded again only of another question
+    assert set(shop.timers) == {"expires@4"}
+
+
+def test_nobody_is_reminded_where_the_flow_does_not_say_so() -> None:
+    shop = Shop(bundle=reminding()).say("hi").say("b")
+    assert set(shop.timers) == {"expires@2"}
+    before = shop.snapshot
+    assert shop.fire("remind:1@1").snapshot == before
+
+
+@pytest.mark.parametrize(
+    ("hour", "due"), [(6, "2026-03-02T07:10:05+00:00"), (2, "2026-03-02T05:00:00+00:00"), (9, "2026-03-03T05:00:00+00:00")]
+)
+def test_a_reminder_that_falls_outside_the_hours_waits_for_their_next_minute(hour: int, due: str) -> None:
+    shop = Shop(bundle=reminding())
+    shop.now = shop.now.replace(hour=hour, minute=10)
+    assert shop.say("hi").timers["remind:1@1"].isoformat() == due
