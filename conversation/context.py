@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from conversation.engine.context import Context
 from conversation.engine.lexicon import Lexicon, build_lexicon
 from conversation.engine.values import JSON
 from router import catalog, vendors
+from router.branches import Kept, list_branches, stand
 from router.catalog import CatalogItem
 from router.customers import Customer
 from router.ids import IntentId, OrderId, VendorId
@@ -17,6 +19,7 @@ from router.orders.status import OrderStatus
 from router.orders.store import Order
 from router.payment_intents import store as payment_intents
 from router.payment_intents.status import IntentStatus
+from router.vendors import Vendor
 from router.work import Work
 
 
@@ -68,7 +71,7 @@ def _to_shelf(items: Sequence[CatalogItem]) -> Shelf:
     return Shelf(digest=digest, items=words, lexicon=build_lexicon(words))
 
 
-def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId, language: str | None) -> Seen:
+def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId, language: str | None, now: datetime) -> Seen:
     """Read everything a flow may see, inside the turn's transaction. `language` is what the conversation switched to."""
     vendor = vendors.get_vendor(work.databases, work.vendor_id)
     shelf = shelves.of(work.vendor_id, catalog.list_items(work.databases, work.vendor_id))
@@ -82,7 +85,7 @@ def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId,
     }
     return Seen(
         context=Context(
-            vendor={"id": str(vendor.id), "name": vendor.name},
+            vendor=_to_vendor(vendor, list_branches(work.databases, vendor.id), now=now),
             customer=seen_customer,
             order=_to_order(order_id, order, intents),
             lexicon=shelf.lexicon,
@@ -90,6 +93,17 @@ def load(work: Work, shelves: Shelves, *, customer: Customer, order_id: OrderId,
         shelf=shelf,
         order_status=order.status if order is not None else None,
     )
+
+
+def _to_vendor(vendor: Vendor, branches: Sequence[Kept], *, now: datetime) -> dict[str, JSON]:
+    seen: list[JSON] = []
+    is_open = not branches
+    for kept in branches:
+        standing = stand(kept.week, now)
+        is_open = is_open or standing.is_open
+        branch = kept.branch
+        seen.append({"id": branch.id, "name": branch.name, "about": branch.about, **asdict(standing)})
+    return {"id": str(vendor.id), "name": vendor.name, "is_open": is_open, "branches": seen}
 
 
 def _to_order(order_id: OrderId, order: Order | None, intents: Sequence[tuple[IntentId, IntentStatus]]) -> dict[str, JSON]:

@@ -256,6 +256,10 @@ class Turns:
         now = self._clock()
         return now if conversation.last_turn_at is None else max(now, conversation.last_turn_at)
 
+    def _see(self, work: Work, customer: Customer, turn: "_Turn", event: Event) -> context.Seen:
+        language = turn.snapshot.language
+        return context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=language, now=event.at)
+
     def _take(
         self, work: Work, conversation: Conversation, customer: Customer, event: Event, *, pay_message_id: int | None = None
     ) -> "_Turn":
@@ -264,10 +268,10 @@ class Turns:
         turn = _Turn(snapshot=chosen.snapshot, order_id=conversation.order_id)
         if chosen.say is not None:
             turn.sends.append(Send(place="migration", message=Message(text=chosen.say)))
-        seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+        seen = self._see(work, customer, turn, event)
         if turn.snapshot.idle and seen.order_status is not None and is_terminal(seen.order_status):
             turn.order_id = OrderId(uuid4())  # the old order's story is over: the next run gets a new one
-            seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+            seen = self._see(work, customer, turn, event)
         recorder = Recorder(event, turn.snapshot, moved=_move_of(chosen))
         taken = step(chosen.bundle, turn.snapshot, event, seen.context)
         recorder.stepped(seen.context, taken)
@@ -284,7 +288,7 @@ class Turns:
             answer = services.run(call, desk)
             recorder.answered(answer.outcome, answer.value, (perf_counter() - began) * 1000)
             turn.heard(call, answer)
-            seen = context.load(work, self._shelves, customer=customer, order_id=turn.order_id, language=turn.snapshot.language)
+            seen = self._see(work, customer, turn, event)
             taken = step(
                 chosen.bundle, turn.snapshot, Returned(at=event.at, outcome=answer.outcome, value=answer.value), seen.context
             )

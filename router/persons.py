@@ -225,6 +225,7 @@ IMPERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "usage_days": frozenset({"meter", "category"}),
     "usage_prices": frozenset({"meter", "category"}),
     "usage_statement_lines": frozenset({"meter", "category"}),
+    "vendor_branches": frozenset({"id", "name", "about", "hours"}),
     "vendor_capabilities": frozenset({"capability_key"}),
     "vendor_channels": frozenset({"phone_number_id", "display_phone", "token_ref"}),
     "vendor_moves": frozenset({"to_target"}),

@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from router.errors import Broken, Refused
+from router.json_values import to_jsonb
 from router.keys import Operation, hash_key
 from router.revisions import Which, connect, current, heads
 from router.seeds import development
@@ -50,6 +51,14 @@ ITEM: Final = """
            catalog_items.position)
       IS DISTINCT FROM (excluded.name, excluded.short_name, excluded.unit, excluded.price, excluded.aliases, excluded.position)
     """
+BRANCH: Final = """
+    INSERT INTO vendor_branches (vendor_id, id, position, name, about, hours)
+    VALUES (%(vendor_id)s, %(id)s, %(position)s, %(name)s, %(about)s, %(hours)s)
+    ON CONFLICT (vendor_id, id) DO UPDATE
+      SET position = excluded.position, name = excluded.name, about = excluded.about, hours = excluded.hours
+    WHERE (vendor_branches.position, vendor_branches.name, vendor_branches.about, vendor_branches.hours)
+      IS DISTINCT FROM (excluded.position, excluded.name, excluded.about, excluded.hours)
+    """
 KEY: Final = """
     INSERT INTO internal_keys (name, key_sha256, operations) VALUES (%(name)s, %(hash)s, %(operations)s)
     ON CONFLICT (key_sha256) DO NOTHING
@@ -88,6 +97,7 @@ def _platform_rows() -> Iterator[tuple[str, LiteralString, Sequence[dict[str, ob
     yield "capabilities", CAPABILITY, [{"vendor_id": shop.id, "key": key} for shop in SHOPS for key in CAPABILITIES]
     yield "channels", CHANNEL, [_channel(shop) for shop in SHOPS]
     yield "shortcodes", SHORTCODE, [_shortcode(shop) for shop in SHOPS]
+    yield "branches", BRANCH, [branch for shop in SHOPS for branch in _branches(shop)]
     yield "catalogue items", ITEM, [item for shop in SHOPS for item in _items(shop)]
     yield "internal keys", KEY, [{"name": INTERNAL_KEY_NAME, "hash": hash_key(INTERNAL_KEY), "operations": list(Operation)}]
 
@@ -128,6 +138,14 @@ def _items(shop: Shop) -> list[dict[str, object]]:
             "position": position,
         }
         for position, item in enumerate(shop.items, start=1)
+    ]
+
+
+def _branches(shop: Shop) -> list[dict[str, object]]:
+    return [
+        branch.model_dump(mode="json") | {"vendor_id": shop.id, "position": position, "hours": to_jsonb(hours)}
+        for position, branch in enumerate(shop.branches)
+        for hours in [[each.model_dump(mode="json") for each in branch.hours]]
     ]
 
 

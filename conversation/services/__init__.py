@@ -17,6 +17,7 @@ from conversation.services.declare import Service, fields_of
 from conversation.services.desk import Answer, Desk
 from conversation.services.shapes import (
     BasketEdit,
+    Branch,
     Candidate,
     Customer,
     Line,
@@ -105,6 +106,7 @@ CATALOGUE: Final = Catalogue(
         "unclear": _UNCLEAR,
         "basket_edit": _BASKET_EDIT,
         "when": _WHEN,
+        "branch": fields_of(Branch, "branch"),
         "place": fields_of(Place, "place"),
         "place_read": _PLACE_READ,
     },

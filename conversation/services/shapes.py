@@ -110,11 +110,29 @@ class PlaceRead(Shape):
     candidates: list[Place]
 
 
+class Branch(Shape):
+    """One of the vendor's branches as it stands now. `closes` and `opens`, its next opening, are "18:00" in Nairobi.
+
+    opens_in  in how many days it opens next: 0 is today
+    None      what never closes or opens: it is open at all hours
+    """
+
+    id: Id
+    name: Annotated[str, Field(max_length=24)]
+    about: Annotated[str, Field(max_length=72)]
+    is_open: bool
+    closes: str | None
+    opens: str | None
+    opens_in: int | None
+
+
 class Vendor(Shape):
-    """The context's `vendor`."""
+    """The context's `vendor`. It is open when one of its branches is, or when it has none."""
 
     id: Id
     name: str
+    is_open: bool
+    branches: list[Branch]
 
 
 class Customer(Shape):

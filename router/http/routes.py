@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from router.http import catalog, customers, events, orders, payments, usage, vendors, webhooks
+from router.http import branches, catalog, customers, events, orders, payments, usage, vendors, webhooks
 from router.http.api import Api
 from router.http.problems import ProblemRoute
 
@@ -12,7 +12,7 @@ from router.http.problems import ProblemRoute
 def build_routes(api: Api) -> APIRouter:
     """Return all of them."""
     routes = APIRouter()
-    for noun in (orders, catalog, customers, payments, usage, events, webhooks, vendors):
+    for noun in (orders, catalog, customers, payments, usage, events, webhooks, vendors, branches):
         built = noun.build_routes(api)
         _tell_what_each_path_does([route for route in built.routes if isinstance(route, ProblemRoute)])
         routes.include_router(built)

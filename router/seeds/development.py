@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid5
 
+from router.branches import Branch, Hours, Weekday
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -42,6 +44,7 @@ class Shop:
     token_ref: str
     shortcode: Shortcode
     items: Sequence[Item]
+    branches: Sequence[Branch] = ()
 
     def id_of(self, sku: str) -> UUID:
         """Return the fixed id of one of its rows, so that seeding twice finds it."""
@@ -53,10 +56,16 @@ def _item(sku: str, name: str, unit: str, price: int, stock: int, also: str, sho
     return Item(sku=sku, name=name, short_name=short_name or name, unit=unit, price=price, stock=stock, also=words)
 
 
+def _from_8_to_6(*days: Weekday) -> tuple[Hours, ...]:
+    return (Hours(days=days, opens="08:00", closes="18:00"),)
+
+
 def _secret(number: int) -> str:
     names = {"consumer_key": "key", "consumer_secret": "secret", "passkey": "passkey"}
     return "plain:" + json.dumps({name: f"sim-{part}-{number}" for name, part in names.items()})
 
+
+_WEEKDAYS: Final = tuple(day for day in Weekday if day is not Weekday.SUNDAY)
 
 MAMA_DUKA: Final = Shop(
     id=UUID("c7af4716-f9ab-465d-9afb-f1047bf37a40"),
@@ -113,6 +122,11 @@ MAMA_DUKA: Final = Shop(
         _item("maji-1l", "Maji ya kunywa 1L", "1L", 60, 90, "maji, water, maji ya chupa, mineral water, majo"),
         _item("kiberiti", "Kiberiti", "kasha", 10, 200, "kiberiti, matches, matchbox, njiti"),
         _item("gas-6kg", "Gesi kujaza 6kg", "6kg", 1150, 8, "gas, gesi, gas refill, gas ya kupika, k-gas"),
+    ),
+    branches=(
+        Branch(id="town", name="Town", about="Tom Mboya Street", hours=_from_8_to_6(*Weekday)),
+        Branch(id="westlands", name="Westlands", about="Ring Road", hours=_from_8_to_6(*_WEEKDAYS)),
+        Branch(id="rongai", name="Rongai", about="Magadi Road", hours=_from_8_to_6(*_WEEKDAYS)),
     ),
 )
 

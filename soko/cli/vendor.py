@@ -1,18 +1,21 @@
 """`soko vendor`: where a vendor's operational data lives, and whether it can be paid."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from soko.cli.failures import FAILED, fail
-from soko.cli.opening import VendorArgument, open_vendor
+from soko.cli.opening import JsonOption, VendorArgument, open_vendor
 
 if TYPE_CHECKING:
     from payments.vendor_check import Finding
+    from router.branches import Branches
     from router.ids import VendorId
     from soko.settings import Settings
     from worker.tools import Tools
@@ -66,6 +69,32 @@ def alert(
         typer.echo("But this vendor has no WhatsApp number yet to tell it from.", err=True)
 
 
+@commands.command("branches")
+def branches(
+    vendor: VendorArgument,
+    *,
+    put: Annotated[
+        Path | None,
+        typer.Option("--set", help="a YAML file of all branches, as this command prints them", exists=True, dir_okay=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a vendor's branches and opening hours, or let it have those of a file and no others."""
+    from ruamel.yaml import YAML
+
+    from router.branches import Branches, list_branches, set_branches
+
+    wanted = None if put is None else _read_branches(put)
+    with open_vendor(vendor) as (databases, vendor_id):
+        if wanted is not None:
+            set_branches(databases, vendor_id, wanted)
+        found = Branches(branches=tuple(kept.branch for kept in list_branches(databases, vendor_id)))
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        YAML().dump(found.model_dump(mode="json"), sys.stdout)
+
+
 @commands.command("provision")
 def provision(vendor: VendorArgument, admin: AdminOption = None) -> None:
     """Make and migrate the database that a dedicated vendor's db_target names. Safe to repeat."""
@@ -117,6 +146,22 @@ def move(
                 typer.echo(step)
         for step in moving.move(databases, VendorId(vendor), target, url_of=url_of, most_pause=pause):
             typer.echo(step)
+
+
+def _read_branches(file: Path) -> "Branches":
+    from pydantic import ValidationError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from router.branches import Branches
+
+    try:
+        return Branches.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
+    except (YAMLError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {error}")
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
+        fail("\n".join([f"{file} is not taken in:", *wrong]))
 
 
 @contextmanager
