@@ -19,6 +19,7 @@ from conversation.engine.types import Fields, ListOf, OneOf, OrNone, Scalar, Typ
 from conversation.engine.values import JSON, Record
 
 PRODUCT: Final = "Unga 2kg"
+BRANCH: Final = "Town"
 PRICE: Final = 215
 PHONE: Final = "254700000001"
 BUSY: Final = "busy"  # a prompt for this order is open already: only after one was sent
@@ -171,7 +172,8 @@ def sample(kind: Type, *, empty: bool = False) -> JSON:
             return kind.values[0]
         case Fields():
             fields = {name: sample(field, empty=empty) for name, field in kind.fields.items()}
-            return fields | ({"stock": 9} if "stock" in fields and not empty else {})
+            known = {"stock": 9} if "stock" in fields else {"name": BRANCH} if kind.name == "branch" else {}
+            return fields if empty else fields | known
         case ListOf():
             return [] if empty else [sample(kind.item)]
         case OrNone():

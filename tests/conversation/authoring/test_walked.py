@@ -69,7 +69,7 @@ def test_a_pay_lives_through_what_does_not_wait_and_no_further(trap: str, *, fou
         ("go: complained", "go: cancel"),
         ("    after: {23h: nobody}\n    back: solved\n  person", "    after: {23h: cancel}\n    back: solved\n  person"),
         ("    back: solved\n\n", "    back: cancel\n\n"),
-        ("else: {none: menu}}]\n    go: details", "else: {none: cancel}}]\n    go: details"),
+        ("else: {none: menu}}, {set: {shop: branch.name}}]", "else: {none: cancel}}, {set: {shop: branch.name}}]"),
     ],
 )
 def test_no_construct_of_a_visit_changes_an_order_while_money_is_in_flight(edit: tuple[str, str]) -> None:
