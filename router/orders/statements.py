@@ -7,8 +7,13 @@ LINES: Final = """
         'qty', l.qty, 'price', l.price, 'total', l.total) ORDER BY l.position)
       FROM order_lines l WHERE l.vendor_id = o.vendor_id AND l.order_id = o.id), '[]') AS lines
     """
+# A paid order never changes, and a query pays without a receipt: one that came later stands at the money that paid the order.
+RECEIPT: Final = """
+    coalesce(o.receipt, (SELECT p.receipt FROM payments p WHERE p.vendor_id = o.vendor_id AND p.order_id = o.id
+      AND p.paid_at = o.paid_at LIMIT 1)) AS receipt
+    """
 COLUMNS: Final = f"""
-    o.id, o.number, o.customer_id, o.status, o.source, o.total, o.created_at, o.confirmed_at, o.paid_at, o.receipt, {LINES}
+    o.id, o.number, o.customer_id, o.status, o.source, o.total, o.created_at, o.confirmed_at, o.paid_at, {RECEIPT}, {LINES}
     """
 GET: Final = f"SELECT {COLUMNS} FROM orders o WHERE o.vendor_id = %(vendor_id)s AND o.id = %(id)s"  # noqa: S608 — constant columns
 # A lock and the reading of lines are two statements (sent together): a lock that had to wait sees the new order row, but
