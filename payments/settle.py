@@ -64,6 +64,8 @@ DOUBTS: Final = frozenset(
         Verdict.UNKNOWN_RESULT,
     }
 )
+# Nothing moves, and an operator is told all the same: somebody forges, or M-Pesa is at odds with itself.
+ALARMS: Final = frozenset({Verdict.MISMATCH, Verdict.IGNORED_AFTER_PAID})
 
 
 def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> bool:
@@ -87,7 +89,8 @@ def settle_next(databases: Databases, *, vendor_id: VendorId, now: datetime) -> 
             with unit_of_work(databases, vendor_id) as work:
                 callbacks.set_aside(work, taken.id, try_again_at=now + TRY_AGAIN_AFTER)
         raise
-    log.info("callback_settled", verdict=str(verdict), **intent.log_ids)
+    level = log.warning if verdict in ALARMS else log.info
+    level("callback_settled", verdict=str(verdict), **intent.log_ids)
     return True
 
 
