@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -74,6 +75,20 @@ def test_fifty_equal_callbacks_and_ten_workers_make_one_payment(shop: Shop) -> N
     assert shop.news() == [("paid", "NLJ7RT61SV")]
     assert shop.events() == ["payment_confirmed"]
     assert shop.events("order_paid") == ["order_paid"]
+
+
+@pytest.mark.case(25)
+def test_ten_equal_callbacks_that_come_while_workers_settle_and_ask_make_one_payment(shop: Shop) -> None:
+    intent = pushed(shop)
+    acts: list[Callable[[], object]] = [lambda: shop.call_back(intent.id, success(intent)), shop.settle, shop.confirm] * 10
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda act: act(), acts))
+    assert settle_all(shop) == ["claimed"]
+    assert shop.rows("SELECT seen_count FROM callbacks") == [{"seen_count": 10}]
+    assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
+    assert len(shop.rows("SELECT id FROM payments")) == 1
+    assert shop.news() == [("paid", "NLJ7RT61SV")]
+    assert (shop.events(), shop.events("order_paid")) == (["payment_confirmed"], ["order_paid"])
 
 
 def test_twenty_callbacks_that_differ_a_little_make_one_payment(shop: Shop) -> None:
