@@ -4,13 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import sleep
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from payments.access_token import AccessTokens
-from payments.credentials import Credentials
+from payments.credentials import Credentials, open_credentials
 from payments.daraja import Daraja, DarajaClient
 from router.payment_intents import attempts
 from router.payment_intents.store import Intent
@@ -18,7 +17,7 @@ from router.wakeups import connect
 from router.work import unit_of_work
 from tests.payments.conftest import Mpesa
 from tests.payments.dying import Crash, MortalClient, Plan
-from tests.payments.shop import Shop
+from tests.payments.shop import Shop, open_plain
 from tests.payments.talk import CUSTOMER, PAY, Talk
 
 OAUTH = "/oauth/v1/generate"
@@ -241,22 +240,23 @@ def test_without_a_token_a_prompt_waits_until_its_pay_is_too_old(
 @pytest.mark.case(23)
 def test_workers_that_need_a_token_at_once_call_oauth_once(open_shop: Shop, mpesa: Mpesa, redis_url: str) -> None:
     mpesa.script(callback="never")
-
-    def push_all(worker: DarajaClient) -> None:
-        while open_shop.push(worker):
-            pass
-
+    mpesa.http.delete(f"{mpesa.url}/sim/tokens").raise_for_status()
     workers = [DarajaClient(base_url=mpesa.url, tokens=AccessTokens(connect(redis_url))) for _ in range(8)]
-    intents = [open_shop.consented(phone=f"25471200000{number}") for number in range(8)]
+    together = threading.Barrier(8)
+    credentials = open_credentials(open_shop.consented().shortcode.secret_ref, open_plain)
+
+    def authorise(worker: DarajaClient) -> str:
+        together.wait(timeout=5)
+        return worker.authorise(credentials).get_secret_value()
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(push_all, workers))
+        assert len(set(pool.map(authorise, workers))) == 1
     assert len(mpesa.posts(OAUTH)) == 1
-    mpesa.http.delete(f"{mpesa.url}/sim/tokens").raise_for_status()  # and all of them have the one that has died
-    more: list[Any] = [open_shop.consented(phone=f"25471200001{number}") for number in range(3)]
-    for worker in workers[:3]:
-        open_shop.push(worker)
-    assert len(mpesa.posts(OAUTH)) == 2
-    for worker in workers:
+    mpesa.http.delete(f"{mpesa.url}/sim/tokens").raise_for_status()  # and all of them hold the one that has died
+    for number, worker in enumerate(workers):
+        open_shop.consented(phone=f"25471200000{number}")
+        assert open_shop.push(worker)
         worker.close()
-    assert {open_shop.states(intent.id)[1] for intent in intents} == {"accepted"}
-    assert sorted(open_shop.states(intent.id)[1] for intent in more) == ["accepted", "accepted", "rejected"]
+    assert len(mpesa.posts(OAUTH)) == 2
+    statuses = [row["status"] for row in open_shop.rows("SELECT status FROM stk_attempts ORDER BY status")]
+    assert statuses == ["accepted"] * 7 + ["prepared", "rejected"]
