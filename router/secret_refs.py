@@ -12,6 +12,14 @@ from router.errors import Refused
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MOST_BYTES: Final = 65_536
+REFERENCE: Final = re.compile(r"plain:.+|env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|vault:[^#]+#.+")
+UNSUPPORTED: Final = "this is not a secret reference: use env:NAME, file:/path or vault:mount/path#field"
+
+
+def require_reference(reference: str) -> None:
+    """Pass what reads as a reference; nothing is opened. Raises Refused("secret_kind_unsupported")."""
+    if not REFERENCE.fullmatch(reference):
+        raise Refused("secret_kind_unsupported", UNSUPPORTED)
 
 
 def open_secret(reference: str, *, allow_plain: bool) -> str:
@@ -34,7 +42,7 @@ def open_secret(reference: str, *, allow_plain: bool) -> str:
 
         return open_in_vault(locator)
     # An unknown prefix may be the secret itself, pasted where a reference belongs, so it is not repeated.
-    raise Refused("secret_kind_unsupported", "this is not a secret reference: use env:NAME, file:/path or vault:mount/path#field")
+    raise Refused("secret_kind_unsupported", UNSUPPORTED)
 
 
 def _from_environment(name: str) -> str:

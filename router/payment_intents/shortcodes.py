@@ -1,11 +1,16 @@
 """Where a vendor's money goes: the platform's row, and its copy beside the intents that point to it."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from uuid import uuid4
 
-from router.errors import Broken
-from router.ids import ShortcodeId
+from router.databases import Databases
+from router.errors import Broken, Refused
+from router.ids import ShortcodeId, VendorId
+from router.secret_refs import require_reference
+from router.vendors import get_vendor
 from router.work import Work
 
 
@@ -33,6 +38,19 @@ _ACTIVE_SHORTCODES: Final = """
     SELECT id, kind, business_shortcode, party_b, environment, secret_ref
       FROM vendor_shortcodes WHERE vendor_id = %s AND active ORDER BY created_at
     """
+_REST: Final = "UPDATE vendor_shortcodes SET active = false WHERE vendor_id = %(vendor_id)s AND active AND id <> %(id)s"
+_SAME: Final = """
+    SELECT id FROM vendor_shortcodes WHERE vendor_id = %(vendor_id)s AND kind = %(kind)s AND environment = %(environment)s
+      AND business_shortcode = %(business_shortcode)s AND party_b = %(party_b)s
+     ORDER BY created_at DESC LIMIT 1
+    """
+_SET: Final = """
+    INSERT INTO vendor_shortcodes (id, vendor_id, kind, business_shortcode, party_b, environment, secret_ref, created_at)
+    VALUES (%(id)s, %(vendor_id)s, %(kind)s, %(business_shortcode)s, %(party_b)s, %(environment)s, %(secret_ref)s, %(now)s)
+    ON CONFLICT (id) DO UPDATE SET secret_ref = excluded.secret_ref, active = true
+    """
+ONE_OWNER: Final = "vendor_shortcodes_one_owner"
+_NUMBER: Final = re.compile(r"[0-9]{5,7}")
 _KEEP_SHORTCODE: Final = """
     INSERT INTO vendor_shortcodes (vendor_id, id, kind, business_shortcode, party_b, environment, secret_ref, created_at)
     VALUES (%(vendor_id)s, %(id)s, %(kind)s, %(business_shortcode)s, %(party_b)s, %(environment)s, %(secret_ref)s, %(now)s)
@@ -65,6 +83,56 @@ def list_shortcodes(work: Work) -> list[Shortcode]:
     """Read the vendor's active shortcodes from the platform."""
     with work.databases.platform(work.vendor_id) as conn:
         return [Shortcode(**row) for row in conn.execute(_ACTIVE_SHORTCODES, (work.vendor_id,))]
+
+
+def list_active(databases: Databases, vendor_id: VendorId) -> list[Shortcode]:
+    """The same without a unit of work. Raises Refused("unknown_vendor")."""
+    get_vendor(databases, vendor_id)
+    with databases.platform(vendor_id) as conn:
+        return [Shortcode(**row) for row in conn.execute(_ACTIVE_SHORTCODES, (vendor_id,))]
+
+
+def set_shortcode(
+    databases: Databases,
+    vendor_id: VendorId,
+    *,
+    kind: str,
+    business_shortcode: str,
+    party_b: str,
+    environment: str,
+    secret_ref: str,
+    now: datetime,
+) -> None:
+    """Let this shortcode be the only active one. Other numbers make a new row: what was agreed points to the old one.
+
+    Raises Refused: unknown_vendor, shortcode_wrong, shortcode_taken, secret_kind_unsupported, secret_plain_refused.
+    """
+    get_vendor(databases, vendor_id)
+    require_reference(secret_ref)
+    if environment == "production" and secret_ref.startswith("plain:"):
+        raise Refused("secret_plain_refused", "a plain: secret is for the sandbox: use env:, file: or vault:")
+    wrong = next((number for number in (business_shortcode, party_b) if not _NUMBER.fullmatch(number)), None)
+    if wrong is not None:
+        raise Refused("shortcode_wrong", f"{wrong!r} is no shortcode: paybills, tills and store numbers have 5 to 7 digits")
+    values: dict[str, object] = {
+        "vendor_id": vendor_id,
+        "kind": kind,
+        "business_shortcode": business_shortcode,
+        "party_b": party_b,
+        "environment": environment,
+        "secret_ref": secret_ref,
+        "now": now,
+    }
+    try:
+        with databases.platform(vendor_id) as conn:
+            known = conn.execute(_SAME, values).fetchone()
+            values["id"] = uuid4() if known is None else known["id"]
+            conn.execute(_REST, values)
+            conn.execute(_SET, values)
+    except Broken as error:
+        if ONE_OWNER not in str(error):
+            raise
+        raise Refused("shortcode_taken", f"{party_b} takes money for another vendor: one shortcode has one owner") from None
 
 
 def keep_shortcode(work: Work, shortcode: Shortcode, *, now: datetime) -> Shortcode:

@@ -30,6 +30,7 @@ from soko.cli import (
     running,
     usage,
     vendor,
+    vendor_setup,
     version,
     webhook,
 )
@@ -68,6 +69,7 @@ PARTS = (
     migrate,
     database,
     vendor,
+    vendor_setup,
     config,
     version,
 )

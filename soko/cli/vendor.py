@@ -1,21 +1,18 @@
 """`soko vendor`: where a vendor's operational data lives, and whether it can be paid."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from soko.cli.failures import FAILED, fail
-from soko.cli.opening import JsonOption, VendorArgument, open_vendor
+from soko.cli.failures import FAILED
+from soko.cli.opening import VendorArgument
 
 if TYPE_CHECKING:
     from payments.vendor_check import Finding
-    from router.branches import Branches
     from router.ids import VendorId
     from soko.settings import Settings
     from worker.tools import Tools
@@ -45,54 +42,6 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="one JSON obje
         )
     if not found and not as_json:
         typer.echo("There is no vendor yet: `./run up` seeds one, POST /vendors makes another.", err=True)
-
-
-@commands.command("alert")
-def alert(
-    vendor: VendorArgument,
-    phone: Annotated[str | None, typer.Argument(help="0712345678: a phone with WhatsApp; without one: nobody is told")] = None,
-) -> None:
-    """Tell somebody on WhatsApp of each paid order, and of money that pays none. docs/payments.md has the texts to register."""
-    from router import channels, listing
-    from router.phones import parse_msisdn
-
-    try:
-        msisdn = None if phone is None else parse_msisdn(phone)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    with open_vendor(vendor) as (databases, vendor_id):
-        if listing.change_vendor(databases, vendor_id, {"alert_phone": msisdn}) is None:
-            fail(f"There is no vendor {vendor}: `./run vendor list` shows them.")
-        has_number = channels.get_channel_of(databases, vendor_id) is not None
-    typer.echo("Nobody is told." if msisdn is None else f"{msisdn} is told of each paid order.")
-    if msisdn and not has_number:
-        typer.echo("But this vendor has no WhatsApp number yet to tell it from.", err=True)
-
-
-@commands.command("branches")
-def branches(
-    vendor: VendorArgument,
-    *,
-    put: Annotated[
-        Path | None,
-        typer.Option("--set", help="a YAML file of all branches, as this command prints them", exists=True, dir_okay=False),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a vendor's branches and opening hours, or let it have those of a file and no others."""
-    from ruamel.yaml import YAML
-
-    from router.branches import Branches, list_branches, set_branches
-
-    wanted = None if put is None else _read_branches(put)
-    with open_vendor(vendor) as (databases, vendor_id):
-        if wanted is not None:
-            set_branches(databases, vendor_id, wanted)
-        found = Branches(branches=tuple(kept.branch for kept in list_branches(databases, vendor_id)))
-    if as_json:
-        typer.echo(found.model_dump_json())
-    else:
-        YAML().dump(found.model_dump(mode="json"), sys.stdout)
 
 
 @commands.command("provision")
@@ -146,22 +95,6 @@ def move(
                 typer.echo(step)
         for step in moving.move(databases, VendorId(vendor), target, url_of=url_of, most_pause=pause):
             typer.echo(step)
-
-
-def _read_branches(file: Path) -> "Branches":
-    from pydantic import ValidationError
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    from router.branches import Branches
-
-    try:
-        return Branches.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
-    except (YAMLError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {error}")
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
-        fail("\n".join([f"{file} is not taken in:", *wrong]))
 
 
 @contextmanager
