@@ -22,8 +22,9 @@ from conversation.engine.events import (
 from conversation.engine.flow import VENDOR, Bundle, Start
 from conversation.engine.match import Match, is_consent_word, is_open, match
 from conversation.engine.normalise import normalise
-from conversation.engine.running import Running, read_path
+from conversation.engine.running import Running
 from conversation.engine.snapshot import MOVED_ENTER, Snapshot, Wait
+from conversation.engine.speaking import read_path
 from conversation.engine.values import JSON
 from conversation.errors import Broken
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from conversation.engine.running import NOT_SENT
+from conversation.engine.speaking import NOT_SENT
 from conversation.engine.values import JSON
 from conversation.whatsapp import limits
 from router.rehearsal import ConsentSeen

@@ -7,7 +7,7 @@ import pytest
 from conversation.authoring.load import check_files
 from conversation.engine.effects import Filled, Send, SetTimer
 from conversation.engine.events import PersonLeft, TimerFired
-from conversation.engine.running import NOT_SENT
+from conversation.engine.speaking import NOT_SENT
 from conversation.services import CATALOGUE
 from conversation.whatsapp.limits import OutgoingMessage
 from conversation.whatsapp.outbound import to_content
