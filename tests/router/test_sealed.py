@@ -184,6 +184,6 @@ def test_a_short_key_is_refused() -> None:
 
 
 def test_the_processes_of_soko_seal(settings: Settings) -> None:
-    urls = Urls(platform=str(settings.platform_url), ops=str(settings.ops_url), redis="")
+    urls = Urls(platform=str(settings.platform_url), ops=str(settings.ops_url), redis="redis://127.0.0.1:9/0")
     with open_databases(settings, urls) as databases:
         assert PHONE not in databases.forms(PHONE)[:1]
