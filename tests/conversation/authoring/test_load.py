@@ -7,6 +7,7 @@ import pytest
 
 from conversation.authoring.load import build_bundle, load_bundle
 from conversation.authoring.problems import FlowErrors, Problem
+from conversation.engine.flow import Limits
 from conversation.services import CATALOGUE
 from tests.conversation.engine.shop import FLOWS, shop_bundle
 from tests.conversation.engine.small import LATE, bundle_of, files_of
@@ -195,6 +196,13 @@ def test_a_small_flow_is_refused_by_its_code_and_place(code: str, rest: str) -> 
     with pytest.raises(FlowErrors) as caught:
         bundle_of(text.replace("§", ""))
     check_place(caught.value.problems, code, text)
+
+
+def test_the_limits_of_a_turn_are_those_of_the_app() -> None:
+    files = files_of("flow: a\nstarts_when: [any: true]\nstates:\n  x: {end: y}")
+    assert build_bundle(files, CATALOGUE).limits == Limits(states=50, messages=4, frames=8)
+    app = files["flows/app.yaml"] + b"\nlimits: {steps_per_turn: 9, messages_per_turn: 2, expression_cost: 200}\n"
+    assert build_bundle({**files, "flows/app.yaml": app}, CATALOGUE).limits == Limits(states=9, messages=2, cost=200)
 
 
 def test_a_start_that_is_never_taken_is_refused() -> None:

@@ -46,6 +46,16 @@ def test_an_empty_basket_leads_back_to_the_shelf() -> None:
     assert (shop.places, shop.state) == (["shop.cart.redirect.3.say", "shop.browse.ask"], "browse")
 
 
+@pytest.mark.parametrize("again", ["help", "an old menu", "back"])
+def test_a_redirect_is_looked_at_before_a_question_is_asked_again(again: str) -> None:
+    shop = Shop().to_pay()
+    if again == "back":
+        shop.say("problem")
+    shop.status, shop.receipt = "PAID", "SBC1"
+    _ = shop.tap("Confirm", menu=0) if again == "an old menu" else shop.say(again)
+    assert (shop.places[-1], shop.ended[-1]) == ("shop.receipt.say", "paid")
+
+
 def test_changing_a_confirmed_order_throws_the_pay_away() -> None:
     shop = Shop().to_pay().tap("Change order")
     assert (shop.calls, shop.state, shop.status) == (["orders.amend"], "cart", "DRAFT")
@@ -135,6 +145,18 @@ def test_a_visit_comes_back_to_the_question_it_interrupted() -> None:
     shop.tap("No")
     assert (shop.snapshot.flow, shop.places, shop.snapshot.waiting_turn) == ("main", ["main.one.ask"], number)
     assert shop.say("nonsense").ended == ["done"]  # the try before the visit still counts
+
+
+def test_the_commands_of_a_flow_are_its_own() -> None:
+    shop = Shop(bundle=bundle_of(VISIT, FAQ, PICK)).say("x").say("ask")
+    for text in ("who", "ask"):
+        shop.say(text)
+        assert (shop.rung(), shop.places, [frame.flow for frame in shop.snapshot.frames]) == (
+            "unmatched",
+            ["faq.q.ask"],
+            ["main", "faq"],
+        )
+    assert shop.tap("No").say("who").texts == ["One moment.", "More?"]
 
 
 def test_a_subflow_takes_and_gives() -> None:

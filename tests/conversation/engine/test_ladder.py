@@ -32,6 +32,22 @@ def test_a_command_must_be_the_whole_message() -> None:
     assert Shop().say("hi").say("CANCEL!").ended == ["cancelled"]
 
 
+@pytest.mark.parametrize("language", ["en", "sw"])
+def test_words_of_every_language_are_understood_at_once(language: str) -> None:
+    flow = """
+flow: a
+starts_when: [{words: {en: [hi], sw: [habari]}}]
+commands: {help: {words: {en: [help], sw: [msaada]}, say: Here., then: resume}}
+states:
+  x: {ask: Well?, replies: [{words: {en: [fine], sw: [sawa]}, go: y}]}
+  y: {end: said}
+"""
+    for hi, help_, fine in [("hi", "msaada", "fine"), ("habari", "help", "sawa")]:
+        shop = Shop(bundle=bundle_of(flow), language=language).say(hi).say(help_)
+        assert shop.texts == ["Here.", "Well?"]
+        assert shop.say(fine).ended == ["said"]
+
+
 def test_an_entity_comes_after_commands() -> None:
     shop = Shop().say("hi").say("2 sukari")
     assert (shop.rung(), shop.basket) == ("entities", {"1": 2})

@@ -11,7 +11,7 @@ from conversation.engine.events import PersonLeft, Said, TimerFired
 from conversation.engine.lexicon import build_lexicon
 from conversation.engine.snapshot import Snapshot
 from conversation.engine.step import Step, step
-from tests.conversation.engine.shop import FLOWS
+from tests.conversation.engine.shop import FLOWS, Shop
 from tests.conversation.engine.small import LATE, bundle_of
 
 ASKING = """
@@ -110,6 +110,18 @@ def test_after_a_day_of_silence_it_is_counted_and_not_started() -> None:
     fired = fire(said("later"), NINE + timedelta(hours=24))
     assert fired.effects == (Emit(name="schedule_missed", place="nudge"),)
     assert places(fire(said("later"), NINE + timedelta(hours=24, seconds=-1)))
+
+
+def test_a_flow_that_runs_already_is_not_started_within_itself() -> None:
+    asks = "{do: [{schedule: {flow: nudge, after: 2h}}], ask: Well?, replies: [{words: [b], go: c}]}"
+    again = f"flow: nudge\nstates:\n  a: {asks}\n  c: {{end: c}}"
+    shop = Shop(bundle=bundle_of("flow: a\nstarts_when: [any: true]\nstates: {x: {do: [{call: nudge}], end: y}}", again)).say(
+        "hi"
+    )
+    assert [frame.flow for frame in shop.snapshot.frames] == ["a", "nudge"]
+    shop.take(TimerFired(at=shop.tick(hours=2), name="schedule:nudge", turn=shop.snapshot.scheduled["nudge"]))
+    assert (shop.messages, [frame.flow for frame in shop.snapshot.frames]) == ([], ["a", "nudge"])
+    assert shop.trace[-1]["what"] == "schedule runs already"
 
 
 def test_while_people_have_the_chat_it_is_put_off() -> None:

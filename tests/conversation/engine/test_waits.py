@@ -62,6 +62,7 @@ states:
         assert (shop.texts[-1], shop.snapshot.waiting_turn, shop.timers.get("after:5m", due)) == ("Well?", number, due)
     assert shop.snapshot.frames[-1].wait is not None
     assert shop.snapshot.frames[-1].wait.timers == {"after:5m": due.isoformat()}
+    assert Shop(bundle=shop.bundle, snapshot=shop.snapshot).fire("after:5m").ended == ["late"]
     assert shop.tap("B", menu=0).ended == ["tapped"]  # the first copy is as good as the last
 
 
@@ -234,3 +235,9 @@ def test_a_reminder_that_falls_outside_the_hours_waits_for_their_next_minute(hou
     shop = Shop(bundle=reminding())
     shop.now = shop.now.replace(hour=hour, minute=10)
     assert shop.say("hi").timers["remind:1@1"].isoformat() == due
+
+
+def test_nobody_is_reminded_when_whatsapp_would_not_take_it() -> None:
+    flow = REMINDED.replace("after: 1h", "after: 25h").replace('times: 2, between: ["08:00", "11:30"], ', "")
+    shop = Shop(bundle=build_unchecked(files_of(flow), CATALOGUE)).say("hi")
+    assert set(shop.timers) == {"expires@1"}
