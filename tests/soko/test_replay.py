@@ -246,6 +246,11 @@ def test_a_vendor_who_changes_the_shop_changes_it_for_this_transcript_alone(stag
     assert "the shop has no product 'payments.mpesa'" in failure_of(unknown).report
 
 
+def test_timers_fire_in_the_order_in_which_they_are_due(stage: Stage) -> None:
+    chat = "- customer: 2 unga\n- bot: ...\n- clock: +12h\n- bot: ~is still waiting\n- bot: ~back on the shelf\n"
+    assert play(stage, chat + "- expect: {ended: expired}").failure is None
+
+
 def test_a_wall_time_is_the_next_one_in_nairobi(stage: Stage) -> None:
     chat = """
     - customer: 2 unga
