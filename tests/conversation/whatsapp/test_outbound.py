@@ -19,7 +19,7 @@ from soko.simulators.whatsapp import build_app as build_whatsapp
 PHONE = "254712345678"
 BSUID = "KE.9aBcD"
 TAKEN = {"messaging_product": "whatsapp", "contacts": [{"input": PHONE, "wa_id": PHONE}], "messages": [{"id": "wamid.1"}]}
-QUICK = httpx.Timeout(connect=2, write=2, read=0.4, pool=2)
+IMPATIENT = httpx.Timeout(connect=2, write=2, read=0.4, pool=2)
 
 
 @dataclass
@@ -51,7 +51,7 @@ def served() -> Iterator[tuple[Graph, CloudApi]]:
         return graph.answer
 
     with running(app) as url:
-        api = CloudApi(base_url=f"{url}/v26.0/", timeout=QUICK)
+        api = CloudApi(base_url=f"{url}/v26.0/")
         yield graph, api
         api.close()
 
@@ -266,11 +266,13 @@ def test_a_lost_answer_leaves_it_open(graph: Graph, api: CloudApi) -> None:
 
 def test_a_late_answer_leaves_it_open(graph: Graph, api: CloudApi) -> None:
     graph.answer = Late(Response(json.dumps(TAKEN)), after_seconds=5)
-    assert send(api) == Unknown(error="no answer that can be read: ReadTimeout")
+    impatient = CloudApi(base_url=api._base_url, timeout=IMPATIENT)
+    assert send(impatient) == Unknown(error="no answer that can be read: ReadTimeout")
+    impatient.close()
 
 
 def test_nobody_listening_means_later() -> None:
-    api = CloudApi(base_url="http://127.0.0.1:9/v26.0", timeout=QUICK)
+    api = CloudApi(base_url="http://127.0.0.1:9/v26.0")
     assert send(api) == Later(after_seconds=5, error="WhatsApp was not reached: ConnectError")
     api.close()
 
@@ -290,7 +292,7 @@ def test_no_log_line_shows_a_phone_or_a_token(graph: Graph, api: CloudApi, caplo
 @pytest.fixture
 def simulated() -> Iterator[tuple[httpx.Client, CloudApi]]:
     with running(build_whatsapp(app_url="http://127.0.0.1:9", retry_waits_seconds=())) as url:
-        api = CloudApi(base_url=f"{url}/v26.0", timeout=QUICK)
+        api = CloudApi(base_url=f"{url}/v26.0")
         with httpx.Client(base_url=url, trust_env=False, verify=False) as http:
             http.put(f"/sim/phones/{PHONE}", json={"last_said_seconds_ago": 60, "statuses": []}).raise_for_status()
             yield http, api
