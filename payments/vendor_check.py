@@ -50,7 +50,7 @@ def check(
     yield Finding(
         good=may,
         what=f"the vendor has the capability {capabilities.MPESA_STK}",
-        fix=f"enable {capabilities.MPESA_STK} in vendor_capabilities",
+        fix=f"allow it: PUT /vendors/{vendor_id}/capabilities/{capabilities.MPESA_STK} with {{\"enabled\": true}}",
     )
     yield Finding(
         good=len(active) == 1,
