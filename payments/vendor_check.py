@@ -50,7 +50,7 @@ def check(
     yield Finding(
         good=may,
         what=f"the vendor has the capability {capabilities.MPESA_STK}",
-        fix=f"allow it: PUT /vendors/{vendor_id}/capabilities/{capabilities.MPESA_STK} with {{\"enabled\": true}}",
+        fix=f'allow it: PUT /vendors/{vendor_id}/capabilities/{capabilities.MPESA_STK} with {{"enabled": true}}',
     )
     yield Finding(
         good=len(active) == 1,

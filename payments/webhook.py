@@ -27,11 +27,14 @@ from router.work import Work, unit_of_work
 log = structlog.get_logger(__name__)
 
 MOST_BYTES: Final = 16 * 1024
+JSON_TYPE: Final = "application/json"
 ACCEPTED: Final = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
 async def read_body(request: Request) -> str:
-    """Read at most 16 KiB that are JSON in UTF-8. 413 and 400 otherwise."""
+    """Read at most 16 KiB that are JSON in UTF-8, and are not said to be something else. 415, 413 and 400 otherwise."""
+    if JSON_TYPE not in request.headers.get("content-type", JSON_TYPE):
+        raise HTTPException(415, "a callback is application/json")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -52,7 +52,7 @@ CASES: Final[Mapping[int, tuple[str, str]]] = {
     41: ("a receipt that stands for another payment", "a person looks"),
     42: ("a forged failure with the right token", "repaired by the query"),
     43: ("an address that is not listed; X-Forwarded-For made up", "403, told in the trail, nothing moves"),
-    44: ("a body too large, too deep, no JSON; GET", "4xx"),
+    44: ("a body too large, too deep, no JSON, said to be no JSON; GET", "4xx"),
     45: ("the database is away", "on disk, 200, replayed"),
     46: ("Redis is away", "no prompt is sent until it is back; callbacks are stored"),
     47: ("thirty PAYs at once with two vendors", "three intents"),

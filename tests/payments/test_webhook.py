@@ -135,6 +135,21 @@ def test_a_body_that_is_no_json_or_too_long_is_refused_cheaply(
     assert len(shop.rows("SELECT id FROM callbacks")) == (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("text/xml", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/json;charset=UTF-8", 200),
+        ("application/json", 200),
+    ],
+)
+@pytest.mark.case(44)
+def test_a_body_that_says_to_be_no_json_is_refused(shop: Shop, web: httpx.Client, intent: Intent, said: str, status: int) -> None:
+    assert web.post(path(shop), content=success(intent), headers={"content-type": said}).status_code == status
+    assert len(shop.rows("SELECT id FROM callbacks")) == (status == 200)
+
+
 @pytest.mark.case(44)
 def test_only_a_post_is_a_callback(shop: Shop, web: httpx.Client, intent: Intent) -> None:
     assert intent.id
