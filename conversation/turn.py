@@ -59,6 +59,9 @@ from router.work import Work, unit_of_work
 
 log = structlog.get_logger(__name__)
 
+# What WhatsApp delivers later than this counts from when it was written: an old PAY is no PAY.
+LATE: Final = timedelta(minutes=1)
+
 SHELF_STORED: Final = timedelta(hours=1)  # for so long a process takes a shelf that it stored for stored
 
 
@@ -207,7 +210,10 @@ class Turns:
                 with bound_contextvars(conversation_id=str(conversation.id)):
                     now = self._now(conversation)
                     intent = self._intent_of(update.utterance)
-                    new = replace(new, customer_id=customer.id, conversation_id=conversation.id, received_at=now, intent=intent)
+                    heard_at = now if now - update.sent_at <= LATE else update.sent_at
+                    new = replace(
+                        new, customer_id=customer.id, conversation_id=conversation.id, received_at=heard_at, intent=intent
+                    )
                     entry_id = inbox.accept(work, new, turn=conversation.turn + 1)
                     if entry_id is None:
                         return  # delivered before: it has had its effect

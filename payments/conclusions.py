@@ -10,8 +10,10 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from payments.result_codes import Outcome, Why, outcome_of
-from router import events, inbox
+from router import alerts, events, inbox
 from router.events import EventType
 from router.ids import ConversationId, CustomerId, OrderId
 from router.inbox import EntryKind, NewEntry
@@ -24,6 +26,8 @@ from router.payment_intents.status import AttemptEvent, AttemptStatus, IntentEve
 from router.payment_intents.store import Intent, Result
 from router.payment_intents.trail import note
 from router.work import Work
+
+log = structlog.get_logger(__name__)
 
 PAY_AT_MOST: Final = timedelta(minutes=5)  # an older PAY is not acted on: the customer has put the phone away
 NO_ANSWER: Final = "no_answer"  # the one review that a plain answer of M-Pesa ends
@@ -162,6 +166,10 @@ def not_paid(
     data = _told(intent) | {"outcome": str(outcome), "why": str(why), "error": error}
     events.append(work, type=EventType.PAYMENT_FAILED, subject=str(intent.id), data=data, now=now)
     _tell_end(work, intent, outcome, why=why, receipt=None, now=now)
+    if why is Why.SHOP_SET_UP:
+        refused = result.desc if result is not None else error or str(why)
+        log.error("shop_set_up_refused", vendor_id=str(work.vendor_id), why=refused, **intent.log_ids)
+        alerts.payments_stopped(work, number=intent.account_ref, why=refused, now=now)
 
 
 def expire(work: Work, intent: Intent, *, now: datetime) -> None:

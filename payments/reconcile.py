@@ -97,8 +97,7 @@ def _ask_again_at(intent: Intent, now: datetime) -> datetime | None:
         claimed_at = attempt.claim.at
         confirming = next((claimed_at + step for step in CLAIM_LADDER if claimed_at + step > now), None)
         return confirming or next_step(attempt.dispatched_at, now)
-    # What ended without money is asked about once more, and then left alone.
-    return None if attempt.status is AttemptStatus.FAILED else next_step(attempt.dispatched_at, now)
+    return next_step(attempt.dispatched_at, now)
 
 
 def _is_due(intent: Intent, now: datetime) -> bool:
@@ -134,6 +133,8 @@ def _conclude(work: Work, asked: Intent, answer: Answered | NoAnswer | NotAsked,
             _give_up_claim(work, intent, now=now)
         case Answered(result_code=code, result_desc=desc):
             note(work, intent.id, "query_answered", {"result_code": code, "result_desc": desc}, now=now)
+            if intent.status is IntentStatus.FAILED and meaning_of(code).outcome is not Outcome.PENDING:
+                attempts.ask_no_more(work, intent)  # what ended without money is confirmed once, and then left alone
             if intent.status is IntentStatus.PAID:
                 _take_second(work, intent, code, now=now)
             elif _is_open(intent) or _proves_late(intent, code):

@@ -80,6 +80,9 @@ def assign(
         now=now,
         more={"assigned_by": actor, "assigned_because": reason},
     )
+    for intent_id, status in store.list_intents(work, order.order_id):
+        if status is IntentStatus.NEEDS_REVIEW:  # answered with this money: nobody has to decide it any more
+            store.move_intent(work, store.lock(work, intent_id), IntentEvent.REFUSE, reason=conclusions.PAID_BY_HAND, now=now)
 
 
 def _lock_reviewed(work: Work, intent_id: IntentId) -> Intent:

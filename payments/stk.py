@@ -20,7 +20,7 @@ from payments.daraja import Accepted, Ambiguous, Daraja, Rejected, StkRequest, T
 from payments.reconcile import DISPATCHED_AT_MOST, LADDER, UNANSWERED_AT_MOST, look_again_at
 from payments.result_codes import Why, why_rejected
 from payments.tokens import draw_token
-from router import metering
+from router import capabilities, metering
 from router.databases import Databases
 from router.errors import Refused, Unavailable
 from router.ids import IntentId, VendorId
@@ -108,6 +108,9 @@ def _may_go(work: Work, intent: Intent, *, now: datetime) -> bool:
         return False
     if now - intent.pay_received_at > conclusions.PAY_AT_MOST:
         conclusions.expire(work, intent, now=now)
+        return False
+    if not capabilities.has(work.databases, work.vendor_id, capabilities.MPESA_STK):
+        _end_unsent(work, intent, error="capability_off", now=now)  # taken from the vendor since the PAY
         return False
     waits_for = _waits_for(work, intent, now=now)
     if waits_for is None:

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from router import channels, outbox
 from router.ids import OrderId
+from router.usage.days import day_of
 from router.vendors import get_vendor
 from router.work import Work
 
 ENGLISH: Final = "en"
+WHY_SHOWN: Final = 100
 ITEMS_SHOWN: Final = 500  # characters: with the rest it stays below the 1024 that Meta takes
 
 
@@ -41,7 +43,14 @@ MONEY_UNMATCHED: Final = AlertTemplate(
         "sw": "KES {}, risiti {}, imeingia kwenye akaunti yako ya M-Pesa bila kulipia oda yoyote. Tafadhali angalia ni ya nani.",
     },
 )
-TEMPLATES: Final = (ORDER_PAID, MONEY_UNMATCHED)
+PAYMENTS_STOPPED: Final = AlertTemplate(
+    name="soko_payments_stopped",
+    words={
+        ENGLISH: "A customer could not pay order {} by M-Pesa: your M-Pesa set-up was refused ({}). Please have it checked.",
+        "sw": "Mteja hakuweza kulipa oda {} kwa M-Pesa: mpangilio wako wa M-Pesa umekataliwa ({}). Tafadhali omba ukaguliwe.",
+    },
+)
+TEMPLATES: Final = (ORDER_PAID, MONEY_UNMATCHED, PAYMENTS_STOPPED)
 NO_RECEIPT: Final = "-"  # M-Pesa confirmed the payment and told no receipt yet
 
 
@@ -56,6 +65,11 @@ def order_paid(
 def money_unmatched(work: Work, payment_id: UUID, *, amount: int, receipt: str, now: datetime) -> None:
     """Tell the vendor of money that a person has to assign."""
     _tell(work, MONEY_UNMATCHED, [f"{amount:,}", receipt], cause=f"money_unmatched:{payment_id}", now=now)
+
+
+def payments_stopped(work: Work, *, number: str, why: str, now: datetime) -> None:
+    """Tell the vendor that its own set-up keeps customers from paying; once a day, whoever it happens to."""
+    _tell(work, PAYMENTS_STOPPED, [number, " ".join(why.split())[:WHY_SHOWN]], cause=f"payments_stopped:{day_of(now)}", now=now)
 
 
 def _tell(work: Work, template: AlertTemplate, values: Sequence[str], *, cause: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import sha256
 from math import ceil
 from time import monotonic, time
 from typing import Final
@@ -57,7 +58,11 @@ class RateLimits:
         self._rest_until = 0.0
 
     def check(self, subject: Subject, who: str) -> None:
-        """Count one call. Raises Throttled, with the seconds to wait, when there were too many in the last minute."""
+        """Count one call. Raises Throttled, with the seconds to wait, when there were too many in the last minute.
+
+        `who` may be a phone: it does not stand in Redis as it is.
+        """
+        who = sha256(who.encode()).hexdigest()[:32]
         if self._shared is not None and monotonic() >= self._rest_until:
             try:
                 return self._hit(self._shared, self._items[subject], subject, who)

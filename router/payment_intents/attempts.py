@@ -143,6 +143,10 @@ _UNCONFIRMED: Final = """
                       AND (i.status IN ('processing', 'needs_review') OR i.status = 'failed' AND a.next_query_at IS NOT NULL)
                   ) AS found
     """
+_ASK_ALL_NOW: Final = """
+    UPDATE stk_attempts SET next_query_at = %(now)s
+     WHERE vendor_id = %(vendor_id)s AND next_query_at > %(now)s AND checkout_request_id IS NOT NULL
+    """
 _ASK_NO_MORE: Final = "UPDATE stk_attempts SET next_query_at = NULL WHERE vendor_id = %s AND intent_id = %s"
 _ASK_NOW: Final = """
     UPDATE stk_attempts SET next_query_at = %(now)s
@@ -195,6 +199,11 @@ def has_unconfirmed_success(work: Work, order_id: OrderId) -> bool:
 def ask_now(work: Work, intent: Intent, *, not_since: datetime, now: datetime) -> None:
     """Make a status query due at once, unless one was sent after `not_since`: Daraja counts queries."""
     work.conn.execute(_ASK_NOW, {"vendor_id": work.vendor_id, "intent_id": intent.id, "not_since": not_since, "now": now})
+
+
+def ask_all_now(work: Work, *, now: datetime) -> None:
+    """Make every query that is to come due at once."""
+    work.conn.execute(_ASK_ALL_NOW, {"vendor_id": work.vendor_id, "now": now})
 
 
 def ask_no_more(work: Work, intent: Intent) -> None:

@@ -71,6 +71,7 @@ _CLAIM_PULL: Final = """
         ORDER BY next_pull_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING id, kind, business_shortcode, party_b, environment, secret_ref, pulled_until
     """
+_PULL_NOW: Final = "UPDATE vendor_shortcodes SET next_pull_at = %s WHERE vendor_id = %s AND next_pull_at IS NOT NULL"
 _PUT_OFF_PULL: Final = "UPDATE vendor_shortcodes SET next_pull_at = %s WHERE vendor_id = %s AND id = %s"
 _NOTE_PULLED: Final = """
     UPDATE vendor_shortcodes
@@ -175,6 +176,11 @@ def claim_pull(work: Work, *, now: datetime, next_at: datetime) -> Pulling | Non
         return None
     until = row.pop("pulled_until")
     return Pulling(shortcode=Shortcode(**row), pulled_until=until)
+
+
+def pull_now(work: Work, *, now: datetime) -> None:
+    """Make the next fetch due at once, where payments may be fetched."""
+    work.conn.execute(_PULL_NOW, (now, work.vendor_id))
 
 
 def put_off_pull(work: Work, shortcode_id: ShortcodeId, *, next_at: datetime) -> None:

@@ -16,8 +16,16 @@ commands = typer.Typer(name="payment", help="Payments: their story, their reconc
 review = typer.Typer(name="review", help="Payments that wait for a person.", no_args_is_help=True)
 commands.add_typer(review)
 IntentArgument = Annotated[UUID, typer.Argument(help="the payment's id, as `soko payment review list` shows it")]
-ActorOption = Annotated[str, typer.Option("--by", help="who decides; it stays in the audit trail")]
-ReasonOption = Annotated[str, typer.Option(help="why, in your words; it stays in the audit trail")]
+
+
+def _some_words(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("say it in words: the audit trail keeps it")
+    return text.strip()
+
+
+ActorOption = Annotated[str, typer.Option("--by", help="who decides; it stays in the audit trail", callback=_some_words)]
+ReasonOption = Annotated[str, typer.Option(help="why, in your words; it stays in the audit trail", callback=_some_words)]
 
 
 @commands.command("show")
@@ -66,8 +74,10 @@ def _say(about: Mapping[str, object], *, as_json: bool) -> None:
 
 @commands.command("reconcile")
 def reconcile(vendor: VendorArgument) -> None:
-    """Fetch what was paid, give up what waited too long, and send every status query that is due, now."""
+    """Fetch what was paid, give up what waited too long, and ask M-Pesa about every prompt whose end is open, now."""
     from router.ids import VendorId
+    from router.payment_intents import attempts, shortcodes
+    from router.work import unit_of_work
     from soko.assembly import open_databases, open_flows
     from soko.embedded import engines
     from soko.settings import load_settings
@@ -77,6 +87,9 @@ def reconcile(vendor: VendorArgument) -> None:
     settings = load_settings()
     with engines(settings) as urls, open_databases(settings, urls) as databases:
         tools = build_tools(settings, databases, urls, open_flows(databases))
+        with unit_of_work(databases, VendorId(vendor)) as work:
+            shortcodes.pull_now(work, now=tools.clock())
+            attempts.ask_all_now(work, now=tools.clock())
         pull_money.drain(tools, VendorId(vendor))
         settle_payment.drain(tools, VendorId(vendor))
         query_stk.drain(tools, VendorId(vendor))

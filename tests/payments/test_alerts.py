@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from conversation.whatsapp import limits
@@ -13,7 +14,7 @@ from router.usage import days, effects
 from router.work import unit_of_work
 from soko.cli import app
 from tests.operator import operating
-from tests.payments.bodies import c2b, success
+from tests.payments.bodies import c2b, failure, success
 from tests.payments.shop import Shop
 from tests.payments.test_settle import pushed
 
@@ -70,6 +71,25 @@ def test_money_that_pays_no_order_is_told_to_the_vendor(shop: Shop) -> None:
     (row,) = told(shop)
     assert row["message"]["text"].startswith("KES 1,200, receipt RKTQDM7W62, came to your M-Pesa account and pays no order")
     assert limits.check(row["message"]) == []
+
+
+def test_a_set_up_that_m_pesa_refuses_is_told_once_a_day_to_the_vendor_and_to_the_operator(shop: Shop) -> None:
+    tell(shop)
+    with capture_logs() as lines:
+        for phone in ("254712000001", "254712000002"):
+            intent = pushed(shop, checkout=f"ws_CO_{phone}", phone=phone)
+            shop.call_back(intent.id, failure(intent, "2028", "The request is not permitted"))
+            shop.settle()
+    (row,) = told(shop)
+    assert "could not pay order S0001 by M-Pesa" in row["message"]["text"]
+    assert row["message"]["template"]["values"][1] == "The request is not permitted"
+    assert limits.check(row["message"]) == []
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["shop_set_up_refused"] * 2
+    shop.clock.advance(days=1)
+    intent = pushed(shop, checkout="ws_CO_3", phone="254712000003")
+    shop.call_back(intent.id, failure(intent, "2028", "The request is not permitted"))
+    shop.settle()
+    assert len(told(shop)) == 2
 
 
 def test_a_vendor_who_asked_for_nothing_is_told_nothing(shop: Shop) -> None:

@@ -274,3 +274,18 @@ def test_a_report_the_database_refuses_holds_back_no_other(shop: Shop) -> None:
     assert shop.settle_reports() == 0
     shop.clock.advance(minutes=10)
     assert shop.settle_reports() == 1
+
+
+def test_money_that_a_person_assigns_ends_the_review_of_its_order_without_a_word_of_no_money(shop: Shop) -> None:
+    intent = pushed(shop)
+    shop.report(c2b("S0001", receipt=R1, amount="400.00"))
+    shop.settle_reports()
+    assert shop.states(intent.id)[0] == "needs_review"
+    assign(shop, R1, "S0001", accept_difference=True)
+    assert shop.states(intent.id)[0] == "failed"
+    assert shop.states(intent.id)[2] == "PAID"
+    assert shop.news() == [("paid", R1)]
+    shop.call_back(intent.id, success(intent, receipt=R2))  # and when the prompt was paid as well, that is found
+    shop.settle()
+    shop.confirm()
+    assert shop.events()[-2:] == ["payment_paid_late", "payment_duplicate_paid"]

@@ -120,3 +120,31 @@ def test_a_pay_that_no_worker_took_in_time_sends_no_prompt_and_the_customer_is_t
     assert talk.shop.states(intent.id) == ("expired", "rejected", "CONFIRMED")
     assert talk.shop.events() == ["payment_failed"]
     assert mpesa.posts() == []
+
+
+@pytest.mark.case(5, 6)
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (timedelta(hours=3), "Someone from Mama Duka will write to you here."),  # before the order was confirmed
+        (timedelta(minutes=6), "Reply *PAY*"),
+    ],
+)
+def test_a_pay_that_whatsapp_delivers_late_sends_no_prompt(
+    talk: Talk, mpesa: Mpesa, daraja: DarajaClient, written: timedelta, told: str
+) -> None:
+    talk.order()
+    talk.now += timedelta(minutes=10)
+    late = incoming(talk, "wamid.late", timestamp=str(int((talk.now - written).timestamp())))
+    talk.turns.accept(late)
+    said = [row["text"] for row in talk.rows("SELECT message ->> 'text' AS text FROM outbox ORDER BY id")][-1:]
+    said += talk.work(daraja)
+    assert mpesa.posts() == []
+    assert told in said[-1]
+
+
+def test_a_pay_that_comes_within_the_minute_counts_from_when_it_came(talk: Talk, mpesa: Mpesa, daraja: DarajaClient) -> None:
+    talk.order()
+    talk.turns.accept(incoming(talk, "wamid.pay", timestamp=str(int((talk.now - timedelta(seconds=59)).timestamp()))))
+    talk.work(daraja)
+    assert len(mpesa.posts()) == 1

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from router.clock import utc_now
 from router.payment_intents.statement import NAIROBI
+from router.work import unit_of_work
 from soko.cli import app
 from tests.payments.bodies import c2b, success
 from tests.payments.shop import Shop
@@ -77,6 +79,31 @@ def test_reconciling_by_hand_gives_up_what_waited_too_long(shop: Shop, environme
     said = soko(environment, "reconcile", shop.vendor_id)
     assert "Reconciled. 0 payments for a person to decide" in said.stdout
     assert shop.states(intent.id)[0] == "expired"
+
+
+def test_reconciling_asks_about_what_is_open_and_fetches_what_was_paid_at_once(
+    shop: Shop, environment: dict[str, str], now: datetime
+) -> None:
+    intent = pushed(shop)
+    tomorrow = utc_now() + timedelta(days=1)
+    with unit_of_work(shop.databases, shop.vendor_id) as work:
+        work.conn.execute("UPDATE stk_attempts SET next_query_at = %s", (tomorrow,))
+        work.conn.execute("UPDATE vendor_shortcodes SET next_pull_at = %s, pulled_until = %s", (tomorrow, now))
+    assert soko(environment, "reconcile", shop.vendor_id).exit_code == 0
+    (attempt,) = shop.rows("SELECT queries FROM stk_attempts")
+    (shortcode,) = shop.rows("SELECT next_pull_at FROM vendor_shortcodes")
+    assert (attempt["queries"], shop.intent(intent.id).id) == (1, intent.id)
+    assert shortcode["next_pull_at"] < tomorrow
+
+
+@pytest.mark.parametrize("decision", [("--by", "", "--reason", "x"), ("--by", "W", "--reason", " ")])
+def test_a_decision_about_money_needs_a_name_and_a_reason(
+    shop: Shop, environment: dict[str, str], decision: tuple[str, ...]
+) -> None:
+    intent = reviewed(shop)
+    said = soko(environment, "review", "failed", shop.vendor_id, intent.id, *decision)
+    assert (said.exit_code, "say it in words" in said.stderr) == (2, True)
+    assert shop.states(intent.id)[0] == "needs_review"
 
 
 def test_a_day_is_written_as_csv_for_people_and_for_programs(shop: Shop, environment: dict[str, str], now: datetime) -> None:

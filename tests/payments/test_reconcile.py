@@ -285,6 +285,19 @@ def test_case_42_a_failure_that_was_forged_is_repaired_by_the_one_query_that_fol
     assert shop.events() == ["payment_failed", "payment_confirmed"]
 
 
+@pytest.mark.case(42)
+def test_a_question_without_an_answer_does_not_use_up_the_confirmation_of_a_failure(shop: Shop) -> None:
+    intent = pushed(shop)
+    shop.call_back(intent.id, failure(intent))
+    assert shop.settle()
+    shop.clock.advance(seconds=60)
+    assert shop.confirm(None) == 1
+    assert shop.states(intent.id)[0] == "failed"
+    shop.clock.advance(minutes=3)
+    assert shop.confirm() == 1
+    assert shop.states(intent.id) == ("paid", "succeeded", "PAID")
+
+
 def test_a_failure_is_asked_about_once_and_no_more(shop: Shop) -> None:
     intent = pushed(shop)
     shop.call_back(intent.id, failure(intent))

@@ -472,3 +472,16 @@ def test_case_60_a_clock_that_is_minutes_off_is_told_to_the_operator(
     with capture_logs() as lines:
         assert wrong.push(daraja)
     assert [line["ahead_seconds"] for line in lines if line["event"] == "clock_skewed"] == told
+
+
+def test_a_vendor_who_may_take_no_money_any_more_sends_no_prompt_for_the_pay_before(
+    open_shop: Shop, mpesa: Mpesa, daraja: DarajaClient
+) -> None:
+    intent = open_shop.consented()
+    with operating(open_shop.databases) as conn:
+        conn.execute("UPDATE vendor_capabilities SET enabled = false WHERE capability_key = 'payments.mpesa_stk'")
+    open_shop.databases.cache.forget()
+    assert open_shop.push(daraja)
+    assert open_shop.states(intent.id) == ("failed", "rejected", "CONFIRMED")
+    assert mpesa.posts() == []
+    assert open_shop.opened == [], "not even the secret is opened"
