@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 from conversation.engine.context import Context
 from conversation.engine.lexicon import Lexicon, build_lexicon
@@ -21,6 +22,9 @@ from router.payment_intents import store as payment_intents
 from router.payment_intents.status import IntentStatus
 from router.vendors import Vendor
 from router.work import Work
+
+# How a payment stands whose end nobody knows yet.
+UNCLEAR: Final = frozenset({IntentStatus.CONSENTED, IntentStatus.PROCESSING, IntentStatus.NEEDS_REVIEW})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,5 +126,5 @@ def _to_order(order_id: OrderId, order: Order | None, intents: Sequence[tuple[In
         "is_paid": order is not None and order.status is OrderStatus.PAID,
         "receipt": order.receipt if order is not None else None,
         "payment_attempt": str(intents[-1][0]) if intents else None,
-        "payment_unclear": any(status is IntentStatus.NEEDS_REVIEW for _, status in intents),
+        "payment_unclear": any(status in UNCLEAR for _, status in intents),
     }

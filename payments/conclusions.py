@@ -168,7 +168,7 @@ def not_paid(
     _tell_end(work, intent, outcome, why=why, receipt=None, now=now)
     if why is Why.SHOP_SET_UP:
         refused = result.desc if result is not None else error or str(why)
-        log.error("shop_set_up_refused", vendor_id=str(work.vendor_id), why=refused, **intent.log_ids)
+        log.warning("shop_set_up_refused", vendor_id=str(work.vendor_id), why=refused, **intent.log_ids)
         alerts.payments_stopped(work, number=intent.account_ref, why=refused, now=now)
 
 

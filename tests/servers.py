@@ -236,6 +236,18 @@ def plain_logs() -> Iterator[None]:
 
 
 @pytest.fixture
+def environment(database_urls: dict[str, str], redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """Give what a command reads its settings from: this test's databases, a home of its own, no M-Pesa."""
+    return {
+        "SOKO_PLATFORM_URL": database_urls["platform"],
+        "SOKO_OPS_URL": database_urls["ops"],
+        "SOKO_REDIS_URL": redis_url,
+        "SOKO_HOME": str(tmp_path),
+        "SOKO_DARAJA_URL": "http://127.0.0.1:9",
+    }
+
+
+@pytest.fixture
 def vendor_id() -> VendorId:
     """Name the vendor that the development seed has."""
     return VendorId(UUID("c7af4716-f9ab-465d-9afb-f1047bf37a40"))

@@ -98,7 +98,7 @@ class Pretend:
             "total": PRICE if world.filled else 0,
             "number": "S0001" if world.filled else "",
             "payment_attempt": world.key if world.attempt else None,
-            "payment_unclear": False,  # what a person looks at is not pretended
+            "payment_unclear": world.live,  # what a person looks at is not pretended
         }
         for flag, status in self.catalogue.order_flags.items():
             order[flag.removeprefix("order.")] = world.status == status

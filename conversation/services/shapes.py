@@ -146,7 +146,7 @@ class Customer(Shape):
 class Order(Shape):
     """The context's `order`. `id` is reserved before the row exists; until then `number` is "" and `lines` is empty.
 
-    payment_unclear  a person looks at a payment of it: another PAY would be refused
+    payment_unclear  a payment of it is open, or a person looks at it: another PAY would be refused
     """
 
     id: Id

@@ -3,7 +3,6 @@ import io
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,17 +17,6 @@ from tests.payments.test_review import reviewed
 from tests.payments.test_settle import pushed
 from tests.router.api import open_shared_api
 from tests.router.asgi import Client
-
-
-@pytest.fixture
-def environment(database_urls: dict[str, str], redis_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "SOKO_PLATFORM_URL": database_urls["platform"],
-        "SOKO_OPS_URL": database_urls["ops"],
-        "SOKO_REDIS_URL": redis_url,
-        "SOKO_HOME": str(tmp_path),
-        "SOKO_DARAJA_URL": "http://127.0.0.1:9",
-    }
 
 
 def soko(environment: Mapping[str, str], *words: object) -> Result:

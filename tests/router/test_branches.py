@@ -123,15 +123,8 @@ def soko(environment: Mapping[str, str], *words: object) -> Result:
     return CliRunner().invoke(app, ["vendor", "branches", *map(str, words)], env=environment)
 
 
-def test_an_operator_shows_edits_and_sets_them(
-    databases: Databases, database_urls: dict[str, str], redis_url: str, tmp_path: Path
-) -> None:
-    environment = {
-        "SOKO_PLATFORM_URL": database_urls["platform"],
-        "SOKO_OPS_URL": database_urls["ops"],
-        "SOKO_REDIS_URL": redis_url,
-        "SOKO_HOME": str(tmp_path),
-    }
+def test_an_operator_shows_edits_and_sets_them(databases: Databases, environment: dict[str, str], tmp_path: Path) -> None:
+    assert databases
     shown = soko(environment, MAMA_DUKA).stdout
     file = tmp_path / "branches.yaml"
     file.write_text(shown.replace("Ring Road", "Mall"))

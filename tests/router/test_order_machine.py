@@ -203,4 +203,4 @@ def test_two_vendors_may_have_the_same_order_number(databases: Databases, vendor
     for vendor in (vendor_id, VendorId(DUKA_LA_PILI)):
         with unit_of_work(databases, vendor) as work:
             values = {"vendor_id": vendor, "id": uuid4(), "customer_id": open_chat(work, NOW).customer_id, "now": NOW}
-            work.conn.execute(INSERT, values | {"number": "S0001", "status": "DRAFT"})
+            assert work.conn.execute(INSERT, values | {"number": "S0001", "status": "DRAFT"}).rowcount == 1

@@ -1,7 +1,6 @@
 """An operator sets a vendor up: its numbers, and where its money goes."""
 
 import json
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -32,16 +31,9 @@ class Operator:
 
 
 @pytest.fixture
-def operator(databases: Databases, database_urls: dict[str, str], redis_url: str, tmp_path: Path) -> Operator:
+def operator(databases: Databases, environment: dict[str, str]) -> Operator:
     assert databases
-    return Operator(
-        {
-            "SOKO_PLATFORM_URL": database_urls["platform"],
-            "SOKO_OPS_URL": database_urls["ops"],
-            "SOKO_REDIS_URL": redis_url,
-            "SOKO_HOME": str(tmp_path),
-        }
-    )
+    return Operator(environment)
 
 
 def test_a_number_is_listed_added_changed_and_taken_away(operator: Operator, databases: Databases) -> None:

@@ -58,4 +58,4 @@ def test_a_phone_is_always_twelve_digits_of_kenya(text: str) -> None:
 @pytest.mark.parametrize("piece", LONG.values(), ids=list(LONG))
 def test_the_longest_message_is_answered(piece: str) -> None:
     for name in NAMES:
-        CATALOGUE.entities[name].read(long_message(piece), shop(), moment())
+        assert json.dumps(CATALOGUE.entities[name].read(long_message(piece), shop(), moment()))

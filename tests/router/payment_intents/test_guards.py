@@ -85,7 +85,7 @@ def row_of(shop: Shop, ordered: Ordered, message_id: int) -> dict[str, Any]:
 def test_the_row_that_the_refused_ones_are_made_from_is_taken(shop: Shop, ordered: Ordered) -> None:
     row = row_of(shop, ordered, shop.say(ordered))
     with shop.databases.ops(shop.vendor_id) as conn:
-        conn.execute(INSERT_INTENT, row)
+        assert conn.execute(INSERT_INTENT, row).rowcount == 1
 
 
 @pytest.mark.parametrize(
