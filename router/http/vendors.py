@@ -29,7 +29,7 @@ def _text(value: object) -> object:
 When = Annotated[AwareDatetime | None, BeforeValidator(_text)]  # pydantic would take a number of seconds
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
-AlertPhone = Annotated[Annotated[str, Field(max_length=32), AfterValidator(parse_msisdn)] | None, Field()]
+AlertPhone = Annotated[str, Field(max_length=32), AfterValidator(parse_msisdn)] | None
 
 
 class VendorOut(BaseModel):
